@@ -1,0 +1,1 @@
+"""How each event feed speaks; `base` is the contract, one file a feed."""

@@ -1,0 +1,1 @@
+"""How each file manager speaks; `base` is the contract, one file an implementation."""

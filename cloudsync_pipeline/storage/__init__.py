@@ -1,0 +1,1 @@
+"""How each storage vendor speaks; `base` is the contract, one file a provider."""
