@@ -1,0 +1,90 @@
+"""What a run's result means for its integration, and the history of results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from cloudsync_pipeline.control.records import Counts, Integration, RunResult
+from cloudsync_pipeline.control.tables import run_results
+
+KEPT = 200
+"""Results kept for each integration; its lake has them all."""
+INITIAL_BACKOFF = timedelta(minutes=5)
+"""Until a failed initial sync is tried again; doubled with each failure, up to `INITIAL_BACKOFF_MOST`."""
+INITIAL_BACKOFF_MOST = timedelta(hours=6)
+
+_FULL_MODES = frozenset({"initial", "reconcile"})
+
+
+def consequences(
+    before: Integration,
+    result: RunResult,
+    *,
+    counts: Counts | None,
+    scan_started_at: datetime | None,
+    next_incremental_at: datetime | None,
+    next_scan_at: datetime | None,
+) -> Mapping[str, Any]:
+    """The columns of its integration that a result changes. Arguments as of `Control.record_result`."""
+    values: dict[str, Any] = {
+        "last_run_id": result.run_id,
+        "last_mode": result.mode,
+        "last_verdict": result.verdict,
+        "last_started_at": result.started_at,
+        "last_finished_at": result.finished_at,
+    }
+    if counts is not None:
+        values |= asdict(counts)
+    if result.verdict == "in_sync":
+        values["last_success_at"] = result.finished_at
+    if next_incremental_at is not None:
+        values["next_incremental_at"] = next_incremental_at
+    if next_scan_at is not None:
+        values["next_scan_at"] = next_scan_at
+    if scan_started_at is not None:
+        values["last_scan_at"] = result.finished_at
+        if before.scan_requested_at is None or before.scan_requested_at <= scan_started_at:
+            values |= {"scan_requested": False, "scan_requested_at": None, "scan_reason": None}
+    return values | _initial_progress(before, result)
+
+
+def _initial_progress(before: Integration, result: RunResult) -> dict[str, Any]:
+    if before.initial_done or result.mode not in _FULL_MODES or result.verdict == "planned":
+        return {}
+    if result.verdict != "failed":
+        return {"initial_done": True, "initial_attempts": 0, "initial_next_try": None}
+    wait = min(INITIAL_BACKOFF * 2 ** min(before.initial_attempts, 20), INITIAL_BACKOFF_MOST)
+    return {"initial_attempts": before.initial_attempts + 1, "initial_next_try": result.finished_at + wait}
+
+
+def keep(connection: sa.Connection, result: RunResult) -> None:
+    """Store a result in place of an earlier one of the same run, and drop those beyond `KEPT`."""
+    t = run_results.c
+    connection.execute(run_results.delete().where(t.integration == result.integration, t.run_id == result.run_id))
+    connection.execute(
+        run_results.insert().values(**{**asdict(result), "results": json.dumps(dict(result.results), default=str)})
+    )
+    oldest_kept = (
+        sa.select(t.finished_at)
+        .where(t.integration == result.integration)
+        .order_by(t.finished_at.desc())
+        .offset(KEPT - 1)
+        .limit(1)
+        .scalar_subquery()
+    )
+    connection.execute(run_results.delete().where(t.integration == result.integration, t.finished_at < oldest_kept))
+
+
+def newest(connection: sa.Connection, integration: str | None, limit: int) -> Sequence[RunResult]:
+    """The newest results, newest first, of one integration or of all."""
+    query = sa.select(run_results).order_by(run_results.c.finished_at.desc(), run_results.c.run_id).limit(limit)
+    if integration is not None:
+        query = query.where(run_results.c.integration == integration)
+    rows = connection.execute(query).mappings()
+    return [RunResult(**{**row, "results": json.loads(row["results"])}) for row in rows]

@@ -1,0 +1,91 @@
+"""The control database's tables, in SQLAlchemy's words, so that SQLite and PostgreSQL hold the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """Aware times in and out, UTC in the database, whatever it thinks of time zones."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData()
+
+schema_version = sa.Table(
+    "control_schema",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("migrated_at", UtcDateTime, nullable=False),
+)
+
+integrations = sa.Table(
+    "integrations",
+    metadata,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("config_fingerprint", sa.String(200)),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+    sa.Column("state_changed_at", UtcDateTime, nullable=False),
+    sa.Column("last_run_id", sa.String(200)),
+    sa.Column("last_mode", sa.String(20)),
+    sa.Column("last_verdict", sa.String(20)),
+    sa.Column("last_started_at", UtcDateTime),
+    sa.Column("last_finished_at", UtcDateTime),
+    sa.Column("last_success_at", UtcDateTime),
+    sa.Column("last_scan_at", UtcDateTime),
+    sa.Column("next_incremental_at", UtcDateTime),
+    sa.Column("next_scan_at", UtcDateTime),
+    sa.Column("initial_done", sa.Boolean, nullable=False, default=False),
+    sa.Column("initial_attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("initial_next_try", UtcDateTime),
+    sa.Column("owed", sa.BigInteger, nullable=False, default=0),
+    sa.Column("quarantined", sa.BigInteger, nullable=False, default=0),
+    sa.Column("held", sa.BigInteger, nullable=False, default=0),
+    sa.Column("objects", sa.BigInteger, nullable=False, default=0),
+    sa.Column("files", sa.BigInteger, nullable=False, default=0),
+    sa.Column("bytes", sa.BigInteger, nullable=False, default=0),
+    sa.Column("scan_requested", sa.Boolean, nullable=False, default=False),
+    sa.Column("scan_requested_at", UtcDateTime),
+    sa.Column("scan_reason", sa.Text),
+)
+
+run_results = sa.Table(
+    "run_results",
+    metadata,
+    sa.Column("run_id", sa.String(200), primary_key=True),
+    sa.Column("integration", sa.String(200), primary_key=True),
+    sa.Column("mode", sa.String(20), nullable=False),
+    sa.Column("verdict", sa.String(20), nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime, nullable=False),
+    sa.Column("results", sa.Text, nullable=False),
+    sa.Index("run_results_by_integration", "integration", "finished_at"),
+)
+
+heartbeats = sa.Table(
+    "heartbeats",
+    metadata,
+    sa.Column("integration", sa.String(200), primary_key=True),
+    sa.Column("run_id", sa.String(200), nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)

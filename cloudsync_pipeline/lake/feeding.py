@@ -1,0 +1,204 @@
+"""Events into the lake: deduplicated, and their paths owed, in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from cloudsync_pipeline.core.events import Event, EventType, FeedPage, MalformedEvent
+from cloudsync_pipeline.lake.lake import Connection, Lake
+
+_EVENTS_FIELDS: list[pa.Field[Any]] = [
+    pa.field("identity", pa.string()),
+    pa.field("event_type", pa.string()),
+    pa.field("key", pa.string()),
+    pa.field("new_key", pa.string()),
+    pa.field("also", pa.list_(pa.string())),
+    pa.field("occurred_at", pa.timestamp("us", tz="UTC")),
+    pa.field("sequencer", pa.string()),
+    pa.field("version_id", pa.string()),
+    pa.field("etag", pa.string()),
+    pa.field("size", pa.int64()),
+    pa.field("permissions", pa.string()),
+    pa.field("owner", pa.string()),
+    pa.field("group_name", pa.string()),
+    pa.field("raw", pa.string()),
+    pa.field("malformed_reason", pa.string()),
+    pa.field("position", pa.int64()),
+]
+_EVENTS = pa.schema(_EVENTS_FIELDS)
+_OWED_FIELDS: list[pa.Field[Any]] = [
+    pa.field("identity", pa.string()),
+    pa.field("path", pa.string()),
+    pa.field("aspect", pa.string()),
+    pa.field("reason", pa.string()),
+    pa.field("hint", pa.string()),
+    pa.field("position", pa.int64()),
+]
+_OWED = pa.schema(_OWED_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What of a page was new. `known` counts entries that had been recorded before, malformed ones included."""
+
+    new: int
+    malformed: int
+    known: int
+    by_type: dict[str, int]
+
+
+def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime) -> Recorded:
+    """Commit the entries of a page that are not known yet, and the paths that they make owed.
+
+    A page in which nothing is new commits nothing.
+    """
+    identities = list(
+        dict.fromkeys([*(e.identity for e in page.events), *(m.identity for m in page.malformed), *page.others])
+    )
+    if not identities:
+        return Recorded(0, 0, 0, {})
+    known = {
+        row[0]
+        for row in lake.read(
+            "SELECT identity FROM event_identities WHERE identity IN (SELECT unnest(?::VARCHAR[]))", [identities]
+        )
+    }
+    fresh: dict[str, Event] = {}
+    for event in page.events:
+        if event.identity not in known:
+            fresh.setdefault(event.identity, event)
+    broken = {m.identity: m for m in page.malformed if m.identity not in known}
+    others = [identity for identity in page.others if identity not in known]
+    if fresh or broken or others:
+        events = _event_rows(list(fresh.values()), list(broken.values()))
+        debts = _debt_rows(list(fresh.values()))
+        seen = pa.table({"identity": [*fresh, *broken, *dict.fromkeys(others)]})
+
+        def work(connection: Connection) -> None:
+            connection.register("new_events", events)
+            connection.register("new_debts", debts)
+            connection.register("new_identities", seen)
+            try:
+                _store(connection, run_id, now)
+            finally:
+                for name in ("new_events", "new_debts", "new_identities"):
+                    connection.unregister(name)
+
+        lake.commit(
+            work,
+            run_id=run_id,
+            step="events",
+            message=f"{len(fresh)} new, {len(broken)} malformed",
+            unique=("owed", "event_identities"),
+        )
+    by_type: dict[str, int] = {}
+    for event in fresh.values():
+        by_type[event.event_type] = by_type.get(event.event_type, 0) + 1
+    return Recorded(len(fresh), len(broken), len(known), by_type)
+
+
+def _event_rows(events: Sequence[Event], malformed: Sequence[MalformedEvent]) -> pa.Table:
+    rows = [
+        {
+            "identity": e.identity,
+            "event_type": e.event_type.value,
+            "key": e.key,
+            "new_key": e.new_key,
+            "also": list(e.also),
+            "occurred_at": e.occurred_at,
+            "sequencer": e.sequencer,
+            "version_id": e.version_id,
+            "etag": e.etag,
+            "size": e.size,
+            "permissions": e.permissions.permissions if e.permissions else None,
+            "owner": e.permissions.owner if e.permissions else None,
+            "group_name": e.permissions.group if e.permissions else None,
+            "raw": e.raw,
+            "malformed_reason": None,
+            "position": position,
+        }
+        for position, e in enumerate(events)
+    ]
+    rows += [{"identity": m.identity, "raw": m.raw, "malformed_reason": m.reason, "position": -1} for m in malformed]
+    return pa.Table.from_pylist(rows, schema=_EVENTS)
+
+
+def _debt_rows(events: Sequence[Event]) -> pa.Table:
+    rows = []
+    for position, event in enumerate(events):
+        aspect = "permissions" if event.event_type is EventType.CHANGE_PERMISSION else "content"
+        for key in event.keys:
+            other = event.new_key if key == event.key else event.key
+            rows.append(
+                {
+                    "identity": event.identity,
+                    "path": key,
+                    "aspect": aspect,
+                    "reason": f"event: {event.event_type.value}",
+                    "hint": other if event.new_key is not None else None,
+                    "position": position,
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=_OWED)
+
+
+def _store(connection: Connection, run_id: str, now: datetime) -> None:
+    connection.execute(
+        """
+        INSERT INTO events (identity, event_type, key, new_key, also, occurred_at, sequencer, version_id, etag, size,
+                            permissions, owner, group_name, raw, received_at, run_id, malformed_reason)
+        SELECT identity, event_type, key, new_key, also, occurred_at, sequencer, version_id, etag, size,
+               permissions, owner, group_name, raw, ?, ?, malformed_reason
+        FROM new_events
+        """,
+        [now, run_id],
+    )
+    connection.execute(
+        "INSERT INTO event_identities (identity, received_at) SELECT identity, ? FROM new_identities", [now]
+    )
+    # A path whose permissions are asked for twice in a page: the later entry counts.
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE wanted_permissions AS
+        SELECT d.path, e.permissions, e.owner, e.group_name, e.identity
+        FROM new_debts d JOIN new_events e USING (identity)
+        WHERE d.aspect = 'permissions' AND coalesce(e.permissions, e.owner, e.group_name) IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY d.path ORDER BY d.position DESC) = 1
+        """
+    )
+    connection.execute("DELETE FROM desired_permissions WHERE path IN (SELECT path FROM wanted_permissions)")
+    connection.execute(
+        """
+        INSERT INTO desired_permissions (path, permissions, owner, group_name, since, event_identity)
+        SELECT path, permissions, owner, group_name, ?, identity FROM wanted_permissions
+        """,
+        [now],
+    )
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE debts AS
+        SELECT path, aspect, reason, hint FROM new_debts
+        QUALIFY row_number() OVER (PARTITION BY path, aspect ORDER BY position DESC) = 1
+        """
+    )
+    # A fresh event is a reason to look again at once, at a quarantined path too.
+    connection.execute(
+        """
+        MERGE INTO owed USING debts ON owed.path = debts.path AND owed.aspect = debts.aspect
+        WHEN MATCHED THEN UPDATE SET touched_at = ?, next_try = NULL, hint = coalesce(debts.hint, owed.hint)
+        WHEN NOT MATCHED THEN INSERT (path, aspect, since, touched_at, reason, attempts, hint)
+             VALUES (debts.path, debts.aspect, ?, ?, debts.reason, 0, debts.hint)
+        """,
+        [now, now, now],
+    )
+    supersede_plans(connection, now)
+
+
+def supersede_plans(connection: Connection, now: datetime) -> None:
+    """Plans that are open no longer follow from the state: said in the commit that changes the state."""
+    connection.execute("UPDATE plans SET closed_at = ?, closed_as = 'superseded' WHERE closed_at IS NULL", [now])

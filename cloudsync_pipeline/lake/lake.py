@@ -1,0 +1,319 @@
+"""One integration's lake: opened, committed to, and read.
+
+A lake is a folder: `catalog.sqlite` (DuckLake's catalog), `data/` (Parquet), `staging/` (listings that are
+not merged yet) and `tmp/` (DuckDB's spill). Writers hold the integration's lock; readers need none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from cloudsync_pipeline.core.errors import StateError
+from cloudsync_pipeline.lake import schema, versions
+from cloudsync_pipeline.lake.attach import CATALOG, attach, connect, load_extension
+from cloudsync_pipeline.lake.commit import commit
+from cloudsync_pipeline.lake.faults import translate, translated
+from cloudsync_pipeline.lake.versions import Change, Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+Params = Sequence[Any] | Mapping[str, Any]
+Connection = DuckDBPyConnection
+
+_ROWS = 10_000
+
+
+class Lake:
+    """See the module's docstring. Safe to use from several threads; commits take turns."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        folder: Path,
+        integration: str,
+        read_only: bool,
+        fence: Callable[[Connection], None] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.integration = integration
+        self.read_only = read_only
+        self.data = folder / "data"
+        self.staging = folder / "staging"
+        self._fence = fence
+        self._root = connection
+        self._writing = threading.RLock()
+        self._within_commit = False
+        self._cursors = threading.Lock()
+        self._idle: list[Connection] = []
+        self._closed = False
+        self._writer = self._cursor()
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        integration: str,
+        read_only: bool = False,
+        memory_limit: str | None = "512MB",
+        threads: int = 2,
+        create: bool = True,
+        fence: Callable[[Connection], None] | None = None,
+    ) -> Lake:
+        """Open a lake, creating or migrating it where that is needed and allowed.
+
+        Args:
+            folder: the lake's own folder.
+            integration: whose lake it is, for messages.
+            read_only: open for reading, beside any writer; nothing is created or migrated.
+            memory_limit: of DuckDB, as it spells it; None for DuckDB's own default.
+            threads: of DuckDB.
+            create: make a lake where there is none.
+            fence: called in every commit with its connection; raises LockLost to stop it.
+
+        Raises:
+            StateError: there is no lake and none may be made, or it cannot be opened.
+            SchemaTooNew: a newer release wrote it.
+            StorageFull: no room to make it.
+        """
+        folder = folder.absolute()
+        catalog = folder / "catalog.sqlite"
+        if not catalog.exists() and (read_only or not create):
+            raise StateError(
+                f"There is no lake in {folder}.",
+                integration=integration,
+                remedy="Run the integration's initial sync; it makes one.",
+            )
+        if not read_only:
+            for name in ("data", "staging", "tmp"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        connection = connect(memory_limit=memory_limit, threads=threads, temp_directory=folder / "tmp")
+        try:
+            load_extension(connection, "sqlite_scanner")
+            load_extension(connection, "ducklake")
+            # SQLite's write-ahead log: a long read neither blocks a commit nor is blocked by one.
+            journal = () if read_only else ("META_JOURNAL_MODE 'WAL'",)
+            attach(
+                connection,
+                f"sqlite:{catalog}",
+                f"{folder / 'data'}/",
+                read_only=read_only,
+                integration=integration,
+                options=("META_BUSY_TIMEOUT 10000", *journal),
+            )
+            lake = cls(connection, folder=folder, integration=integration, read_only=read_only, fence=fence)
+            lake._migrate()
+        except BaseException:
+            connection.close()
+            raise
+        return lake
+
+    def _migrate(self) -> None:
+        with translated(self.integration, "reading the lake's schema version"):
+            version = schema.stored_version(self._writer)
+        schema.check(version, integration=self.integration, read_only=self.read_only)
+        for number in range(version + 1, schema.VERSION + 1):
+
+            def work(connection: Connection, number: int = number) -> None:
+                schema.migrate(connection, number)
+
+            self.commit(work, run_id="schema", step="migrate", message=f"to version {number}")
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def commit(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        run_id: str,
+        step: str,
+        message: str = "",
+        info: Mapping[str, Any] | None = None,
+        unique: Sequence[str] = (),
+    ) -> T:
+        """Run `work` in one transaction, and commit it as one snapshot.
+
+        Args:
+            work: SQL only, on the connection it is given. It may run more than once: when another writer came
+                between, everything is rolled back and run again. Temporary tables live on that connection and
+                outlast the commit; use CREATE OR REPLACE TEMP TABLE.
+            run_id: who commits; the snapshot's author.
+            step: what part of a sync this is ("merge"); begins the snapshot's message.
+            message: what it did, in words.
+            info: kept with the snapshot as JSON.
+            unique: tables in which no key may stand twice afterwards (`schema.ONE_ROW_EACH` has the keys). Only
+                keys of rows written here are looked at: at most one scan of the key column.
+
+        Returns:
+            What `work` returned. A commit that changed nothing makes no snapshot.
+
+        Raises:
+            CommitFailed: other writers kept coming between; nothing was committed.
+            StorageFull: the disk has no room; nothing was committed.
+            StateError: a statement failed, or a key would stand twice; nothing was committed.
+        """
+        if self.read_only:
+            raise StateError("The lake is open for reading only.", integration=self.integration)
+        with self._writing:
+            if self._within_commit:
+                raise RuntimeError("a commit's work must use the connection it is given, not commit again")
+            self._within_commit = True
+            try:
+                return commit(
+                    self._writer,
+                    work,
+                    integration=self.integration,
+                    author=run_id,
+                    message=f"{step}: {message}" if message else step,
+                    info=info or {},
+                    unique=unique,
+                    fence=self._fence,
+                )
+            finally:
+                self._within_commit = False
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query on the newest snapshot; times are aware UTC. For results that are known to be small."""
+        with self._reading(sql, params) as result:
+            return _aware(result, result.fetchall())
+
+    def one(self, sql: str, params: Params = ()) -> tuple[Any, ...] | None:
+        """The first row of a query, or None."""
+        with self._reading(sql, params) as result:
+            row = result.fetchone()
+            return None if row is None else _aware(result, [row])[0]
+
+    def scalar(self, sql: str, params: Params = ()) -> Any:
+        """The first column of the first row; None where there is no row."""
+        row = self.one(sql, params)
+        return None if row is None else row[0]
+
+    def arrow(self, sql: str, params: Params = ()) -> pa.Table:
+        """All rows as one Arrow table. For results that fit into memory."""
+        with self._reading(sql, params) as result:
+            return result.to_arrow_table()
+
+    def batches(self, sql: str, params: Params = (), rows: int = _ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in Arrow batches of about `rows`, read as they are asked for: memory stays flat.
+
+        All of it is read from one snapshot, the newest when the iteration began. Exhaust or close the iterator.
+        """
+        with self._reading(sql, params) as result:
+            reader = result.to_arrow_reader(rows)
+            while True:
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+                except (OSError, pa.ArrowException) as error:  # How Arrow passes DuckDB's errors on.
+                    raise translate(error, self.integration, "reading the lake") from error
+                yield batch
+
+    def frame(self, sql: str, params: Params = ()) -> pd.DataFrame:
+        """All rows as a pandas frame, for people."""
+        with self._reading(sql, params) as result:
+            return result.to_arrow_table().to_pandas()
+
+    # --- versions -------------------------------------------------------------------------------
+
+    def current_snapshot(self) -> int:
+        """The id of the newest snapshot."""
+        return versions.newest(self)
+
+    def snapshots(self, limit: int = 100) -> list[Snapshot]:
+        """The newest snapshots, newest first."""
+        return versions.snapshots(self, limit)
+
+    def as_of(self, snapshot: int | None = None, time: datetime | None = None) -> int:
+        """The id of a snapshot that can be read now, as in `files AT (VERSION => id)`.
+
+        Args:
+            snapshot: an id; it is checked.
+            time: aware; the newest snapshot committed at or before it. With neither, the newest one.
+
+        Raises:
+            SnapshotGone: it has expired, or never was.
+        """
+        return versions.resolve(self, snapshot, time)
+
+    def changes(self, table: str, start: int, end: int) -> Iterator[Change]:
+        """The rows of `table` that changed after snapshot `start`, up to and with `end`, in the order of commits.
+
+        Raises:
+            SnapshotGone: one of the two has expired.
+            StateError: there is no such table.
+        """
+        return versions.changes(self, table, start, end)
+
+    def last_change(self, *tables: str) -> int:
+        """The newest snapshot that changed a row of any of these tables: their data version.
+
+        It does not move when a lake is compacted or old snapshots expire; 0 for tables that never held a row.
+        """
+        return versions.last_change(self, tables)
+
+    # --- connections ----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close every connection; a second call does nothing."""
+        with self._cursors:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for cursor in (*idle, self._writer, self._root):
+            cursor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _cursor(self) -> Connection:
+        cursor = self._root.cursor()
+        cursor.execute(f"USE {CATALOG}")
+        return cursor
+
+    @contextmanager
+    def _reading(self, sql: str, params: Params) -> Iterator[Connection]:
+        """A connection of the caller's own for one query, so that threads do not read each other's results."""
+        with self._cursors:
+            if self._closed:
+                raise StateError("The lake is closed.", integration=self.integration)
+            cursor = self._idle.pop() if self._idle else None
+        with translated(self.integration, "reading the lake"):
+            if cursor is None:
+                cursor = self._cursor()
+            done = False
+            try:
+                yield cursor.execute(sql, params)
+                done = True
+            finally:
+                with self._cursors:
+                    keep = done and not self._closed
+                    if keep:
+                        self._idle.append(cursor)
+                if not keep:
+                    cursor.close()
+
+
+def _aware(result: Connection, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    times = [i for i, column in enumerate(result.description or ()) if str(column[1]) == "TIMESTAMP WITH TIME ZONE"]
+    if not times:
+        return rows
+    return [tuple(v.astimezone(UTC) if i in times and v is not None else v for i, v in enumerate(row)) for row in rows]

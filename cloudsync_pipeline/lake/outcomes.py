@@ -1,0 +1,173 @@
+"""Outcomes into the lake: what was acknowledged into `files`, what is paid out of `owed`, in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from cloudsync_pipeline.core.records import Operation, Outcome, OutcomeStatus
+from cloudsync_pipeline.core.retry import quarantine_until
+from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.scripts import run_script
+
+_RESULTS_FIELDS: list[pa.Field[Any]] = [
+    pa.field("op_id", pa.string()),
+    pa.field("plan_id", pa.string()),
+    pa.field("seq", pa.int64()),
+    pa.field("kind", pa.string()),
+    pa.field("path", pa.string()),
+    pa.field("new_path", pa.string()),
+    pa.field("status", pa.string()),
+    pa.field("ended_at", pa.timestamp("us", tz="UTC")),
+    pa.field("found", pa.bool_()),
+    pa.field("gone", pa.bool_()),
+    pa.field("internal_id", pa.string()),
+    pa.field("size", pa.int64()),
+    pa.field("etag", pa.string()),
+    pa.field("version_id", pa.string()),
+    pa.field("fingerprint_kind", pa.string()),
+    pa.field("fingerprint_value", pa.string()),
+    pa.field("permissions", pa.string()),
+    pa.field("owner", pa.string()),
+    pa.field("group_name", pa.string()),
+    pa.field("permissions_known", pa.bool_()),
+    pa.field("content_type", pa.string()),
+    pa.field("bytes_sent", pa.int64()),
+    pa.field("seconds", pa.float64()),
+    pa.field("attempts", pa.int32()),
+    pa.field("error", pa.string()),
+    pa.field("error_kind", pa.string()),
+    pa.field("retryable", pa.bool_()),
+    pa.field("try_after", pa.timestamp("us", tz="UTC")),
+]
+_RESULTS = pa.schema(_RESULTS_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An operation and what became of it."""
+
+    operation: Operation
+    outcome: Outcome
+
+
+def record(
+    lake: Lake,
+    run_id: str,
+    plan_id: str,
+    done: Sequence[Done],
+    *,
+    quarantine_after: int,
+    dispatched_seq: int | None,
+    now: datetime,
+) -> None:
+    """Commit a batch of outcomes. Of any path, a batch holds outcomes of one stage of a plan only.
+
+    Args:
+        quarantine_after: a path that failed in so many runs is quarantined.
+        dispatched_seq: operations up to this one may be sent once this is committed; None leaves it as it is.
+
+    Raises:
+        CommitFailed, StorageFull: nothing of it was recorded; sending must stop.
+    """
+    results = pa.Table.from_pylist([_row(item) for item in done], schema=_RESULTS)
+
+    def work(connection: Connection) -> None:
+        connection.register("results_in", results)
+        try:
+            connection.execute("CREATE OR REPLACE TEMP TABLE results AS SELECT * FROM results_in")
+        finally:
+            connection.unregister("results_in")
+        run_script(connection, "record_outcomes", {"run_id": run_id, "now": now})
+        _quarantine(connection, quarantine_after, now)
+        if dispatched_seq is not None:
+            connection.execute(
+                "UPDATE plans SET dispatched_seq = greatest(?, coalesce(dispatched_seq, -1)) WHERE plan_id = ?",
+                [dispatched_seq, plan_id],
+            )
+
+    lake.commit(
+        work,
+        run_id=run_id,
+        step="execute",
+        message=f"{len(done)} outcomes of {plan_id}",
+        unique=("files", "owed", "desired_permissions"),
+    )
+
+
+def _quarantine(connection: Connection, quarantine_after: int, now: datetime) -> None:
+    """Paths that the destination cannot hold, at once; paths that failed too often, from now on."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT w.path, w.aspect, w.attempts
+        FROM owed w JOIN results r
+          ON w.path IN (r.path, r.new_path)
+         AND w.aspect = CASE WHEN r.kind IN ('set_permissions', 'read_permissions')
+                             THEN 'permissions' ELSE 'content' END
+        WHERE r.status = 'quarantined' OR (r.status = 'failed' AND w.attempts >= ?)
+        """,
+        [quarantine_after],
+    ).fetchall()
+    if not rows:
+        return
+    until = pa.table(
+        {
+            "path": [path for path, _, _ in rows],
+            "aspect": [aspect for _, aspect, _ in rows],
+            "until": pa.array(
+                [quarantine_until(now, attempts, quarantine_after) for _, _, attempts in rows],
+                pa.timestamp("us", tz="UTC"),
+            ),
+        }
+    )
+    connection.register("quarantined", until)
+    connection.execute(
+        """
+        UPDATE owed SET quarantined_at = coalesce(quarantined_at, ?), next_try = q.until
+        FROM quarantined q WHERE q.path = owed.path AND q.aspect = owed.aspect
+        """,
+        [now],
+    )
+    connection.unregister("quarantined")
+
+
+def _row(item: Done) -> dict[str, object]:
+    operation, outcome = item.operation, item.outcome
+    file = outcome.file
+    print_ = file.fingerprint if file else None
+    permissions = file.permissions if file else None
+    wait = outcome.retry_after
+    return {
+        "op_id": operation.op_id,
+        "plan_id": operation.plan_id,
+        "seq": operation.seq,
+        "kind": operation.kind.value,
+        "path": operation.path,
+        "new_path": operation.new_path,
+        "status": outcome.status.value,
+        "ended_at": outcome.at,
+        "found": file is not None and outcome.status is not OutcomeStatus.DONE,
+        "gone": outcome.gone,
+        "internal_id": file.internal_id if file else None,
+        "size": file.size if file and file.size is not None else operation.size,
+        "etag": outcome.etag,
+        "version_id": outcome.version_id,
+        "fingerprint_kind": print_.kind if print_ else None,
+        "fingerprint_value": print_.value if print_ else None,
+        "permissions": permissions.permissions if permissions else None,
+        "owner": permissions.owner if permissions else None,
+        "group_name": permissions.group if permissions else None,
+        "permissions_known": permissions.known if permissions else False,
+        "content_type": file.content_type if file and file.content_type else operation.content_type,
+        "bytes_sent": outcome.bytes_sent,
+        "seconds": outcome.seconds,
+        "attempts": outcome.attempts,
+        "error": outcome.error,
+        "error_kind": outcome.error_kind,
+        "retryable": outcome.retryable,
+        "try_after": outcome.at + timedelta(seconds=wait) if wait else None,
+    }

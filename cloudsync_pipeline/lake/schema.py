@@ -1,0 +1,92 @@
+"""The lake's tables, by version. A migration is a numbered SQL file; it runs in one commit with its version bump."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from duckdb import DuckDBPyConnection
+
+from cloudsync_pipeline.core.errors import SchemaTooNew, StateError
+from cloudsync_pipeline.lake.attach import CATALOG
+
+VERSION = 1
+"""The schema that this release writes: the newest numbered file in `sql/`."""
+
+TABLES = (
+    "meta",
+    "objects",
+    "files",
+    "desired_permissions",
+    "events",
+    "event_identities",
+    "owed",
+    "operations",
+    "plans",
+    "outcomes",
+    "runs",
+    "listings",
+    "steps",
+)
+
+ONE_ROW_EACH: dict[str, tuple[str, ...]] = {
+    "meta": ("name",),
+    "objects": ("key",),
+    "files": ("path",),
+    "desired_permissions": ("path",),
+    "owed": ("path", "aspect"),
+    "event_identities": ("identity",),
+    "events": ("identity",),
+    "operations": ("op_id",),
+    "outcomes": ("op_id",),
+    "plans": ("plan_id",),
+    "runs": ("run_id",),
+    "listings": ("listing_id",),
+}
+"""By which columns no two rows of a table may be equal. DuckLake has no unique keys; commits assert it."""
+
+
+def sql(name: str) -> str:
+    """The text of `lake/sql/<name>.sql`."""
+    return files("cloudsync_pipeline.lake").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def stored_version(connection: DuckDBPyConnection) -> int:
+    """The lake's schema version; 0 for a lake without tables."""
+    there = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'main' AND table_name = 'meta'",
+        [CATALOG],
+    ).fetchone()
+    if there is None:
+        return 0
+    row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
+    if row is None:
+        raise StateError("The lake's schema version is missing.", remedy="Restore the lake from a backup.")
+    return int(row[0])
+
+
+def check(version: int, *, integration: str, read_only: bool) -> None:
+    """Refuse a lake that this release cannot use as it stands.
+
+    Raises:
+        SchemaTooNew: written by a newer release.
+        StateError: older than this release, and opened for reading, so that it cannot be migrated now.
+    """
+    if version > VERSION:
+        raise SchemaTooNew(
+            f"The lake has schema version {version}; this release knows versions up to {VERSION}.",
+            integration=integration,
+            remedy="Use the release that wrote it, or a newer one.",
+        )
+    if read_only and version < VERSION:
+        raise StateError(
+            f"The lake has schema version {version} and must be migrated to {VERSION} first.",
+            integration=integration,
+            remedy="Run a sync of this integration once; it migrates the lake.",
+        )
+
+
+def migrate(connection: DuckDBPyConnection, number: int) -> None:
+    """Run migration `number` within the current transaction, and note the new version."""
+    connection.execute(sql(f"schema_{number:03}"))
+    connection.execute("DELETE FROM meta WHERE name = 'schema_version'")
+    connection.execute("INSERT INTO meta (name, value) VALUES ('schema_version', ?)", [str(number)])

@@ -1,0 +1,93 @@
+"""A real PostgreSQL for tests, on a socket in a folder of its own; there only where PostgreSQL is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+_READY_WITHIN = 60.0
+_UNPRIVILEGED = "nobody"
+
+
+def _program(name: str) -> str | None:
+    """Debian keeps the server's programs outside of the search path."""
+    folders = sorted(str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin"))
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(reversed(folders)))
+
+
+INSTALLED = _program("initdb") is not None and _program("postgres") is not None
+
+
+@contextmanager
+def postgres() -> Iterator[sa.URL]:
+    """A running server; the URL of its first database."""
+    initdb, server = _program("initdb"), _program("postgres")
+    assert initdb is not None
+    assert server is not None
+    # PostgreSQL refuses to run as root, as containers do.
+    user = _UNPRIVILEGED if os.geteuid() == 0 else None
+    # A socket's path may have some 100 characters: pytest's folders can be longer.
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    data = folder / "data"
+    try:
+        if user is not None:
+            shutil.chown(folder, user)
+        subprocess.run(
+            [initdb, "-D", data, "-U", "fleet", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"],
+            check=True,
+            capture_output=True,
+            user=user,
+            cwd=folder,
+        )
+        process = subprocess.Popen(
+            [server, "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=user,
+            cwd=folder,
+        )
+        try:
+            url = sa.URL.create(
+                "postgresql+psycopg2", username="fleet", database="postgres", query={"host": str(folder)}
+            )
+            _wait_for(url)
+            yield url
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def emptied(server: sa.URL) -> str:
+    """The URL of the server's database, without any table."""
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in ("SET lock_timeout = '10s'", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+    return server.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _wait_for(url: sa.URL) -> None:
+    engine = sa.create_engine(url)
+    until = time.monotonic() + _READY_WITHIN
+    while True:
+        try:
+            engine.connect().close()
+        except sa.exc.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            engine.dispose()
+            return
