@@ -1,0 +1,1 @@
+"""Measurements, not tests: each prints a table of medians and writes JSON. `python -m benchmarks --help`."""

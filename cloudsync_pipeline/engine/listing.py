@@ -1,0 +1,50 @@
+"""Step one of a full scan: the whole storage, listed into the staging folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+from cloudsync_pipeline.engine import staging
+from cloudsync_pipeline.engine.results import ListingResult
+from cloudsync_pipeline.engine.session import Session
+from cloudsync_pipeline.lake import observing, runs
+
+
+async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
+    """List the storage, completely or not at all.
+
+    A complete listing that an interrupted run left within the last hour, and that is not in the state yet,
+    is used instead of a new one.
+
+    Raises:
+        ContainerNotFound, AccessDenied, IncompleteListing: nothing was staged, nothing may be concluded.
+    """
+    began = time.monotonic()
+    lake = session.lake
+    ready = _usable(session)
+    if ready is not None:
+        staging.clear(lake.staging, keep=ready.listing_id)
+        result = ListingResult(ready.listing_id, ready.objects, ready.bytes, time.monotonic() - began, reused=True)
+    else:
+        staging.clear(lake.staging)
+        begun_at = session.clock()
+        stage = staging.Stage.begin(lake.staging, f"{begun_at:%Y%m%dT%H%M%S%f}Z", begun_at)
+        try:
+            async for batch in session.storage.list():
+                stage.add(batch)
+            listing = stage.complete(session.clock())
+        except BaseException:
+            stage.abandon()
+            raise
+        result = ListingResult(listing.listing_id, listing.objects, listing.bytes, time.monotonic() - began)
+    runs.record_step(lake, run_id, "bucket_listing", asdict(result), session.clock())
+    return result
+
+
+def _usable(session: Session) -> observing.Listing | None:
+    oldest = session.clock() - staging.GOOD_FOR
+    for listing in reversed(staging.complete_listings(session.lake.staging)):
+        if listing.begun_at >= oldest and not observing.is_merged(session.lake, listing.listing_id):
+            return listing
+    return None

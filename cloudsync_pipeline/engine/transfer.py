@@ -1,0 +1,131 @@
+"""Content on its way: read from the storage, checked, and only then finished at the file manager."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from cloudsync_pipeline.core.errors import BadAnswer, CloudSyncError, ContentMismatch, NotFound, PreconditionFailed
+from cloudsync_pipeline.core.fingerprint import Fingerprint
+from cloudsync_pipeline.core.records import FileState, Operation, StorageObject
+from cloudsync_pipeline.engine.session import Session
+from cloudsync_pipeline.file_managers.base import Upload
+from cloudsync_pipeline.storage.base import ObjectBody
+
+_HASHES = {"md5", "sha1", "sha256"}
+
+
+class SourceChanged(CloudSyncError):
+    """The object is not what was planned any more: not a failure, its key is looked at and planned again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What one transfer stored: the confirmed file, and the version of the object whose bytes it holds."""
+
+    file: FileState
+    source: StorageObject
+
+
+@dataclass(slots=True)
+class Counter:
+    """Bytes of content that travelled, for the progress of a whole execution."""
+
+    bytes: int = 0
+
+
+async def send(session: Session, operation: Operation, *, replacing: bool, counter: Counter) -> Sent:
+    """Store the object's content as the operation's file.
+
+    Raises:
+        SourceChanged: the object is gone or another version.
+        ContentMismatch: what was read, or what the file manager says it stored, is not the object's content.
+        CloudSyncError: whatever else storage or file manager raised.
+    """
+    path = operation.new_path or operation.path
+    conditional = session.storage.capabilities.conditional_read
+    reading = session.storage.read(path, if_match=operation.etag if conditional else None)
+    try:
+        body = await reading.__aenter__()
+    except (NotFound, PreconditionFailed) as error:
+        raise SourceChanged(f"The object changed since it was planned: {error.message}", key=path) from error
+    try:
+        if body.object.etag != operation.etag:
+            raise SourceChanged("The object changed since it was planned.", key=path)
+        checked = Checked(body, path, counter)
+        size = body.object.size
+        acknowledged = await session.file_manager.put(
+            path,
+            Upload(size=size, chunks=checked.chunks(), replace=replacing, content_type=body.object.content_type),
+        )
+    except BaseException as error:
+        await reading.__aexit__(type(error), error, error.__traceback__)
+        raise
+    await reading.__aexit__(None, None, None)
+    return Sent(confirmed(path, acknowledged, checked.fingerprint), body.object)
+
+
+def confirmed(path: str, told: FileState, sent: Fingerprint) -> FileState:
+    """The file as acknowledged, once that agrees with what was sent.
+
+    Raises:
+        ContentMismatch: it stored something else.
+        BadAnswer: it answered for another path.
+    """
+    if told.path != path:
+        raise BadAnswer(f"The file manager answered for {told.path!r}.", key=path)
+    if told.size is not None and told.size != sent.size:
+        raise ContentMismatch(f"{sent.size} bytes were sent and {told.size} stored.", key=path)
+    if told.fingerprint and told.fingerprint.kind == sent.kind and told.fingerprint != sent:
+        raise ContentMismatch(f"The stored content has another {sent.kind} than what was sent.", key=path)
+    return replace(told, size=sent.size, fingerprint=sent)
+
+
+@dataclass(slots=True)
+class Checked:
+    """A body that gives its last chunk only after size and hash of all of it were found right."""
+
+    body: ObjectBody
+    path: str
+    counter: Counter
+    _fingerprint: Fingerprint | None = field(default=None)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of what was read; there once `chunks` has ended.
+
+        Raises:
+            BadAnswer: the file manager acknowledged before it had taken everything.
+        """
+        if self._fingerprint is None:
+            raise BadAnswer("The file manager acknowledged before it was sent everything.", key=self.path)
+        return self._fingerprint
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content in order.
+
+        Raises:
+            ContentMismatch: in place of the last chunk.
+        """
+        expected = self.body.object
+        vouched = expected.fingerprint
+        kind = vouched.kind if vouched and vouched.kind in _HASHES else "md5"
+        digest = hashlib.new(kind, usedforsecurity=False)
+        size = 0
+        kept: bytes | None = None
+        async for chunk in self.body.chunks():
+            digest.update(chunk)
+            size += len(chunk)
+            self.counter.bytes += len(chunk)
+            if kept is not None:
+                yield kept
+            kept = chunk
+        if size != expected.size:
+            raise ContentMismatch(f"{size} bytes were read of an object of {expected.size}.", key=self.path)
+        read = Fingerprint(kind, digest.hexdigest(), size)
+        if vouched is not None and vouched.kind == kind and vouched.value != read.value:
+            raise ContentMismatch(f"The bytes read have another {kind} than the storage vouches for.", key=self.path)
+        self._fingerprint = read
+        if kept is not None:
+            yield kept
