@@ -1,0 +1,62 @@
+"""What is remembered, as resources: one integration's lake, and the fleet's control database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from cloudsync_pipeline import wiring
+from cloudsync_pipeline.control import Control
+from cloudsync_pipeline.lake import Lake
+from cloudsync_pipeline.resources.fleet import FleetResource
+
+
+class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # it provides itself
+    """One integration's versioned tables."""
+
+    fleet: FleetResource
+
+    @contextmanager
+    def open(self, integration: str) -> Iterator[Lake]:
+        """The lake for reading, beside any writer; closed at the end.
+
+        Raises:
+            StateError: there is none yet, or it cannot be opened.
+            ConfigError: the configuration cannot be used.
+        """
+        with wiring.open_lake(self.fleet.load().settings, integration, read_only=True) as lake:
+            yield lake
+
+    @contextmanager
+    def open_for_writing(self, integration: str, *, run_id: str, purpose: str) -> Iterator[Lake]:
+        """The lake as its only writer, where neither end is needed; closed at the end.
+
+        Args:
+            run_id, purpose: told to whoever comes second.
+
+        Raises:
+            LockHeld: another writer is at it; the message names it.
+            StateError: it cannot be opened.
+            ConfigError: the configuration cannot be used.
+        """
+        with wiring.open_lake(self.fleet.load().settings, integration, run_id=run_id, purpose=purpose) as lake:
+            yield lake
+
+
+class ControlResource(dg.ConfigurableResource):  # type: ignore[type-arg] # it provides itself
+    """The control database of the fleet."""
+
+    fleet: FleetResource
+
+    @contextmanager
+    def open(self) -> Iterator[Control]:
+        """The database, closed at the end.
+
+        Raises:
+            StateError: it cannot be reached.
+            ConfigError: the configuration cannot be used.
+        """
+        with wiring.open_control(self.fleet.load().settings) as control:
+            yield control
