@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from cloudsync_tests import servers
+from cloudsync_tests.control import postgres
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,10 @@ def moto() -> Iterator[servers.S3Server]:
     """A mock of S3 that holds almost any key."""
     with servers.moto() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[sa.URL]:
+    """A PostgreSQL of our own; only where it is installed."""
+    with postgres.postgres() as url:
+        yield url

@@ -203,6 +203,12 @@ def _ready(process: subprocess.Popen[bytes], server: S3Server) -> bool:
     return False
 
 
+def unused_port() -> int:
+    """A port of 127.0.0.1 at which nobody listens."""
+    (port,) = _free_ports(1)
+    return port
+
+
 def _free_ports(count: int) -> list[int]:
     held = [socket.socket() for _ in range(count)]
     try:

@@ -15,13 +15,16 @@ from typing import Any, TypeVar
 import pytest
 
 from cloudsync_pipeline import wiring
-from cloudsync_pipeline.config import Fleet, IntegrationConfig, load_fleet
+from cloudsync_pipeline.config import Fleet, IntegrationConfig, Settings, load_fleet
 from cloudsync_pipeline.config.ends import CapabilityOverrides
-from cloudsync_pipeline.control import Control, holder
+from cloudsync_pipeline.control import Control, Notice, holder
 from cloudsync_pipeline.core.errors import ConfigError, ContainerNotFound, LockHeld, Paused, StateError
 from cloudsync_pipeline.core.rules import DeletePolicy
 from cloudsync_pipeline.feeds.http import HttpFeed
+from cloudsync_pipeline.feeds.inbox import InboxFeed
 from cloudsync_pipeline.feeds.memory import MemoryFeed
+from cloudsync_pipeline.feeds.scope import Scope
+from cloudsync_pipeline.feeds.sqs import SqsFeed
 from cloudsync_pipeline.file_managers.base import FileManagerCapabilities
 from cloudsync_pipeline.file_managers.http_api import HttpApiFileManager
 from cloudsync_pipeline.file_managers.local import LocalFileManager
@@ -29,6 +32,7 @@ from cloudsync_pipeline.file_managers.memory import MemoryFileManager
 from cloudsync_pipeline.storage.local import LocalStorage
 from cloudsync_pipeline.storage.memory import MemoryStorage
 from cloudsync_pipeline.storage.s3 import S3Storage
+from cloudsync_pipeline.transport.sigv4 import AwsCredentials
 
 T = TypeVar("T")
 
@@ -166,7 +170,7 @@ def test_the_http_api_is_opened_as_configured(tmp_path: Path) -> None:
 
 
 def test_an_http_feed_is_opened_with_the_file_managers_login(tmp_path: Path) -> None:
-    feed = wiring.open_feed(integration(tmp_path, HTTP))
+    feed = wiring.open_feed(integration(tmp_path, HTTP), Settings())
 
     assert isinstance(feed, HttpFeed)
     assert feed.identity["url"] == "https://files.example.com/api"
@@ -193,14 +197,95 @@ def test_every_ability_can_be_configured() -> None:
 def test_each_login_is_sent_in_its_way(tmp_path: Path, auth: str, header: dict[str, str] | None) -> None:
     config = integration(tmp_path, HTTP.replace("{type: header, name: X-Api-Key, value: hunter2}", auth))
 
-    login = wiring.open_feed(config)._client._auth  # type: ignore[attr-defined] # it is an HttpFeed
+    login = wiring.open_feed(config, Settings())._client._auth  # type: ignore[attr-defined] # it is an HttpFeed
 
     assert (login.headers() if login else None) == header
 
 
+SQS = """
+storage: {type: s3, bucket: acme-data, prefix: team, credentials: {access_key: AKIA, secret_key: hunter2}}
+file_manager: {type: memory}
+feed:
+  type: sqs
+  queue_url: https://sqs.eu-central-1.amazonaws.com/123456789012/acme
+  visibility_timeout: 5m
+  wait: 3
+  page_size: 50
+  read_timeout: 7
+"""
+
+
+def queue_of(folder: Path, text: str) -> SqsFeed:
+    feed = wiring.open_feed(integration(folder, text), Settings())
+    assert isinstance(feed, SqsFeed)
+    return feed
+
+
+def test_a_queue_is_opened_for_the_part_of_the_bucket_that_is_synced(tmp_path: Path) -> None:
+    feed = queue_of(tmp_path, SQS)
+    settings = feed._settings
+    assert feed._scope == Scope(bucket="acme-data", prefix="team/", path_prefix=None, shared=False)
+    assert (settings.visibility_timeout, settings.wait, settings.page_size) == (300, 3, 50)
+    assert settings.http.read_timeout == 7
+    assert feed.identity == {
+        "type": "sqs",
+        "queue": "https://sqs.eu-central-1.amazonaws.com/123456789012/acme",
+        "bucket": "acme-data",
+        "prefix": "team/",
+    }
+
+
+def test_events_may_name_the_bucket_otherwise_and_share_their_queue(tmp_path: Path) -> None:
+    text = SQS.replace("type: sqs", "type: sqs\n  bucket: acme-data-real\n  shared: true")
+    assert queue_of(tmp_path, text)._scope == Scope(bucket="acme-data-real", prefix="team/", shared=True)
+
+
+def test_a_queue_of_amazons_is_read_with_the_keys_of_a_bucket_of_amazons(tmp_path: Path) -> None:
+    assert queue_of(tmp_path, SQS)._settings.credentials == AwsCredentials("AKIA", "hunter2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SQS.replace("bucket: acme-data,", "bucket: acme-data, endpoint: 'https://s3.example.com',"),
+        SQS.replace("https://sqs.eu-central-1.amazonaws.com", "https://queues.example.com"),
+        SQS.replace("type: sqs", "type: sqs\n  endpoint: https://queues.example.com"),
+        SQS.replace("credentials: {access_key: AKIA, secret_key: hunter2}", "credentials: {anonymous: true}"),
+    ],
+)
+def test_the_keys_of_a_bucket_go_to_no_queue_of_somebody_else(tmp_path: Path, text: str) -> None:
+    assert queue_of(tmp_path, text)._settings.credentials == AwsCredentials()
+
+
+def test_a_queue_has_keys_of_its_own_where_they_are_given(tmp_path: Path) -> None:
+    text = SQS + "  credentials: {access_key: other, secret_key: key, session_token: t}\n"
+    assert queue_of(tmp_path, text)._settings.credentials == AwsCredentials("other", "key", "t")
+    text = SQS + "  credentials: {profile: acme}\n"
+    assert queue_of(tmp_path, text)._settings.credentials == AwsCredentials(profile="acme")
+
+
+def test_the_inbox_is_that_of_the_control_database(tmp_path: Path) -> None:
+    configured = fleet(tmp_path, f"{FAKES}feed: {{type: inbox}}\n")
+    with wiring.open_control(configured.settings) as control:
+        control.ensure("acme")
+        control.inbox.put("acme", [Notice({"event_type": "create", "file_path": "/a"})])
+
+    async def received() -> list[tuple[str, ...]]:
+        async with wiring.open_feed(configured.integration("acme"), configured.settings) as feed:
+            return [event.keys for event in (await feed.receive(limit=10)).events]
+
+    assert run(received()) == [("a", "/a")]
+
+
+def test_paths_in_the_inbox_may_begin_with_the_destination_prefix(tmp_path: Path) -> None:
+    feed = wiring.open_feed(integration(tmp_path, f"{FAKES}feed: {{type: inbox, event_paths: prefixed}}\n"), Settings())
+    assert isinstance(feed, InboxFeed)
+    assert feed._scope == Scope(path_prefix="acme")
+
+
 def test_without_a_feed_there_is_none_to_open(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^acme: it has no event feed\. Add a section `feed:`"):
-        wiring.open_feed(integration(tmp_path))
+        wiring.open_feed(integration(tmp_path), Settings())
 
 
 def test_fakes_of_one_name_are_shared(tmp_path: Path) -> None:
@@ -208,10 +293,10 @@ def test_fakes_of_one_name_are_shared(tmp_path: Path) -> None:
     one, two = integration(tmp_path, text), integration(tmp_path, text.replace("name: a", "name: b"))
 
     assert isinstance(wiring.open_storage(one), MemoryStorage)
-    assert isinstance(wiring.open_feed(one), MemoryFeed)
+    assert isinstance(wiring.open_feed(one, Settings()), MemoryFeed)
     assert wiring.open_storage(one) is wiring.open_storage(one)
     assert wiring.open_storage(one) is not wiring.open_storage(two)
-    assert wiring.open_feed(one) is wiring.open_feed(one)
+    assert wiring.open_feed(one, Settings()) is wiring.open_feed(one, Settings())
     files = wiring.open_file_manager(one), wiring.open_file_manager(one), wiring.open_file_manager(two)
     held = [one.held for one in files if isinstance(one, MemoryFileManager)]
     assert held[0] is held[1]

@@ -192,6 +192,45 @@ class HttpFeed(HttpConnection):
     )
 
 
+class SqsFeed(Section):
+    """An Amazon SQS queue that the bucket's event notifications arrive in."""
+
+    type: Literal["sqs"]
+    queue_url: Address = Field(description="the queue's address, with its account and name")
+    region: str | None = Field(None, min_length=1, description="the queue's region; by default, the one in its address")
+    endpoint: Address | None = Field(None, description="the server's address, if not the one in the queue's")
+    credentials: S3Credentials | None = Field(
+        None, description="keys or a profile; by default the storage's, where both are Amazon's"
+    )
+    bucket: str | None = Field(None, min_length=1, description="the bucket that messages name, if not the storage's")
+    shared: bool = Field(False, description="whether others read the queue, so that what is theirs stays in it")
+    wait: int = Field(1, ge=0, le=20, description="how many seconds one call waits for a first message")
+    visibility_timeout: Seconds = Field(
+        120, ge=1, le=43_200, description="after how long a message that was received and not recorded comes again"
+    )
+    page_size: int = Field(500, ge=1, le=5000, description="events recorded at once")
+    connect_timeout: Seconds = Field(10, description="how long connecting may take")
+    read_timeout: Seconds = Field(20, description="how long the server may be silent")
+    verify_tls: bool = Field(True, description="whether the server's certificate is checked")
+    ca_file: Place | None = Field(None, description="a file of certificates to trust")
+
+    @model_validator(mode="after")
+    def _signed(self) -> SqsFeed:
+        if self.credentials and self.credentials.anonymous:
+            raise PydanticCustomError("credentials", "credentials: a queue cannot be read anonymously")
+        return self
+
+
+class InboxFeed(Section):
+    """What webhooks of the storage, or others, send to this service."""
+
+    type: Literal["inbox"]
+    bucket: str | None = Field(None, min_length=1, description="the bucket that messages name, if not the storage's")
+    event_paths: Literal["prefixed", "bare"] = Field(
+        "bare", description="whether paths in events begin with the destination prefix"
+    )
+
+
 class MemoryFeed(Section):
     """A fake in this process; all that name it share it."""
 
@@ -199,4 +238,4 @@ class MemoryFeed(Section):
     name: str = Field("default", min_length=1, description="the fake's name")
 
 
-FeedConfig = Annotated[HttpFeed | MemoryFeed, Field(discriminator="type")]
+FeedConfig = Annotated[HttpFeed | SqsFeed | InboxFeed | MemoryFeed, Field(discriminator="type")]

@@ -1,4 +1,4 @@
-"""Two integrations that would write into the same place of a file manager."""
+"""Two integrations that would get into each other's way: they write into one place, or empty one queue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from cloudsync_pipeline.config.ends import HttpApiFileManager, LocalFileManager
+from cloudsync_pipeline.config.ends import HttpApiFileManager, LocalFileManager, SqsFeed
 from cloudsync_pipeline.config.integration import IntegrationConfig
 from cloudsync_pipeline.core.errors import ConfigError
 
@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def find_overlaps(integrations: Mapping[str, IntegrationConfig]) -> dict[str, ConfigError]:
-    """An error for each integration whose destination is, contains or lies in another's.
+    """An error for each integration whose destination is, contains or lies in another's, or whose queue is another's.
 
     Both stop: which of them was there first cannot be read from the configuration, and one of them would
     overwrite the other's files.
@@ -31,7 +31,24 @@ def find_overlaps(integrations: Mapping[str, IntegrationConfig]) -> dict[str, Co
                 for other in [*above, *(one for one in names if one != name)]:
                     errors.setdefault(name, _overlap(name, other, integrations))
                     errors.setdefault(other, _overlap(other, name, integrations))
-    return errors
+    return _one_queue(integrations) | errors
+
+
+def _one_queue(integrations: Mapping[str, IntegrationConfig]) -> dict[str, ConfigError]:
+    readers: dict[str, list[tuple[str, SqsFeed]]] = defaultdict(list)
+    for name, integration in integrations.items():
+        if isinstance(integration.feed, SqsFeed):
+            readers[integration.feed.queue_url].append((name, integration.feed))
+    return {
+        name: ConfigError(
+            f"{', '.join(repr(one) for one, _ in beside)} read the same queue: one would delete the others' messages.",
+            integration=name,
+            remedy="Give each a queue of its own, or set `shared: true` in the feed of each.",
+        )
+        for beside in readers.values()
+        if len(beside) > 1 and not all(feed.shared for _, feed in beside)
+        for name, _ in beside
+    }
 
 
 def _destination(integration: IntegrationConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

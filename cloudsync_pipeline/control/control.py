@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from cloudsync_pipeline.control import results
 from cloudsync_pipeline.control.database import Database, upsert
 from cloudsync_pipeline.control.due import due_query
+from cloudsync_pipeline.control.inbox import Inbox
 from cloudsync_pipeline.control.records import Counts, Heartbeat, Integration, IntegrationState, RunResult
 from cloudsync_pipeline.control.tables import heartbeats, integrations
 from cloudsync_pipeline.core.errors import ConfigError, Paused
@@ -37,6 +38,11 @@ class Control:
     def close(self) -> None:
         """Release every connection; a second call does nothing."""
         self._database.close()
+
+    @property
+    def inbox(self) -> Inbox:
+        """What was sent to us for integrations; it shares this database's connections."""
+        return Inbox(self._database)
 
     def __enter__(self) -> Self:
         return self

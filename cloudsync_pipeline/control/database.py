@@ -26,10 +26,15 @@ _ADVISORY_LOCK = 0x636C6F75
 
 
 def _first(connection: sa.Connection) -> None:
-    tables.metadata.create_all(connection)
+    first = [tables.schema_version, tables.integrations, tables.run_results, tables.heartbeats]
+    tables.metadata.create_all(connection, tables=first)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_first,)
+def _inbox(connection: sa.Connection) -> None:
+    tables.inbox.create(connection)
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_first, _inbox)
 """Migration n, counted from 1, takes the tables from version n - 1 to n. Only ever append."""
 
 

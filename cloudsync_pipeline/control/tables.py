@@ -89,3 +89,17 @@ heartbeats = sa.Table(
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
 )
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("integration", sa.String(200), nullable=False),
+    sa.Column("identity", sa.String(200), nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("integration", "identity", name="inbox_identity"),
+    sa.Index("inbox_by_integration", "integration", "id"),
+    # Otherwise SQLite gives the id of a deleted row to the next one.
+    sqlite_autoincrement=True,
+)

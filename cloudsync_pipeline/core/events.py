@@ -84,6 +84,8 @@ class FeedPage:
         received: entries in the page before any were filtered out as another integration's.
         others: identities of the entries that are another integration's, so that a page full of them does not
             look like a gap.
+        ignored: of those received, how many change no file of ours by what they say themselves (tests, tags); they
+            are counted and stored nowhere.
     """
 
     events: tuple[Event, ...] = ()
@@ -93,6 +95,20 @@ class FeedPage:
     full: bool = False
     received: int = 0
     others: tuple[str, ...] = ()
+    ignored: int = 0
+
+
+def is_older(sequencer: str, than: str) -> bool:
+    """Whether an event came before another one of the same key; between keys the answer means nothing.
+
+    Amazon S3 User Guide, "Event message structure": the shorter sequencer is padded with zeros on its right, and
+    then they are compared as text.
+
+    Args:
+        sequencer, than: as in `Event.sequencer`, of one source and one spelling.
+    """
+    length = max(len(sequencer), len(than))
+    return sequencer.ljust(length, "0") < than.ljust(length, "0")
 
 
 def identity_of(entry: Mapping[str, Any]) -> str:

@@ -53,9 +53,9 @@ def parking_name(number: int, plan_id: str) -> str:
     return f"{PARKING}-{plan_id}-{number}"
 
 
-def is_parking(path: str) -> bool:
-    """Whether a path is one that `parking_name` gave."""
-    return path.startswith(f"{PARKING}-")
+def is_parking(path: str, plan_id: str) -> bool:
+    """Whether a path is one that `parking_name` gave for this plan. A customer may have keys that only look so."""
+    return path.startswith(f"{PARKING}-{plan_id}-")
 
 
 def order_moves(

@@ -90,7 +90,7 @@ def _event(entry: Any, identity: str, raw: str, prefix: str | None) -> Event:
         key=source[0],
         new_key=target[0] if target else None,
         also=(*source[1:], *target[1:]),
-        occurred_at=_moment(entry.get("timestamp")),
+        occurred_at=moment(entry.get("timestamp")),
         permissions=_permissions(entry.get("metadata")) if kind is EventType.CHANGE_PERMISSION else None,
         raw=raw,
     )
@@ -149,7 +149,7 @@ def _name(metadata: dict[str, Any], field: str) -> str | None:
         raise _NotUnderstood(f"{field} holds a character that stands for no byte") from error
 
 
-def _moment(value: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
     """ISO 8601 (without an offset: UTC) or seconds since 1970; None where it is neither."""
     try:
         if isinstance(value, str):

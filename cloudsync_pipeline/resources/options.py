@@ -17,3 +17,8 @@ class RunOptions(dg.ConfigurableResource):  # type: ignore[type-arg] # it provid
     full_scan: bool = Field(
         default=False, description="List the whole bucket first, even in a run that starts at the events."
     )
+    approve_plan: str = Field(
+        default="",
+        description="Approve exactly the deletes that the plan of this id holds (its id stands in the metadata of "
+        "state_diff and in `cloudsync plan show`), and send them in this run.",
+    )

@@ -15,6 +15,7 @@ from cloudsync_pipeline.config.ends import (
     HttpApiFileManager,
     HttpConnection,
     HttpFeed,
+    InboxFeed,
     LocalFileManager,
     LocalStorage,
     MemoryFeed,
@@ -22,11 +23,13 @@ from cloudsync_pipeline.config.ends import (
     MemoryStorage,
     NoAuth,
     S3Storage,
+    SqsFeed,
 )
 from cloudsync_pipeline.core.errors import ConfigError
+from cloudsync_pipeline.wiring import messages
 
 if TYPE_CHECKING:
-    from cloudsync_pipeline.config import IntegrationConfig
+    from cloudsync_pipeline.config import IntegrationConfig, Settings
     from cloudsync_pipeline.feeds import memory as memory_feeds
     from cloudsync_pipeline.feeds.base import EventFeed
     from cloudsync_pipeline.file_managers.base import FileManager
@@ -85,8 +88,12 @@ def open_file_manager(integration: IntegrationConfig) -> FileManager:
                 return memory.MemoryFileManager(files, destination_prefix=integration.destination_prefix)
 
 
-def open_feed(integration: IntegrationConfig) -> EventFeed:
+def open_feed(integration: IntegrationConfig, settings: Settings) -> EventFeed:
     """The integration's event feed; close it, or enter it.
+
+    Args:
+        integration: whose it is.
+        settings: where state is, for what is sent to us.
 
     Raises:
         ConfigError: it has none (`integration.feed` is None), or the settings contradict each other.
@@ -105,6 +112,10 @@ def open_feed(integration: IntegrationConfig) -> EventFeed:
                     auth=_auth(feed.auth),
                     timeout=feed.timeout,
                 )
+            case SqsFeed():
+                return messages.queue(feed, integration)
+            case InboxFeed():
+                return messages.inbox(feed, integration, settings)
             case MemoryFeed():
                 return shared_feed(feed.name)
             case None:

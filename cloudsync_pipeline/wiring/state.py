@@ -109,7 +109,7 @@ async def open_session(
         lock = stack.enter_context(_only_writer(folder, name, control, run_id=run_id, purpose=purpose))
         storage = await stack.enter_async_context(open_storage(integration))
         file_manager = await stack.enter_async_context(open_file_manager(integration))
-        feed = await stack.enter_async_context(open_feed(integration)) if integration.feed else None
+        feed = await stack.enter_async_context(open_feed(integration, fleet.settings)) if integration.feed else None
         await file_manager.connect()
         lake = stack.enter_context(Lake.open(folder, integration=name, fence=lambda _: lock.check()))
         yield Session(

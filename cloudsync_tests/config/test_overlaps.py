@@ -84,3 +84,21 @@ def test_an_overlap_stops_no_other_integration(tmp_path: Path) -> None:
     fleet = load(tmp_path, acme=at("http://f", "x"), globex=at("http://f", "x/y"), initech=at("http://f"))
 
     assert list(fleet.integrations) == ["initech"]
+
+
+def reading(queue: str, shared: bool = False) -> str:
+    feed = f"feed: {{type: sqs, queue_url: 'https://sqs.eu-central-1.amazonaws.com/1/{queue}', shared: {shared}}}\n"
+    return _integration("{type: memory}", None) + feed
+
+
+@pytest.mark.parametrize(("one", "two"), [(False, False), (True, False)])
+def test_two_that_would_empty_one_queue_are_an_error_of_both(tmp_path: Path, one: bool, two: bool) -> None:
+    fleet = load(tmp_path, acme=reading("q", one), globex=reading("q", two))
+    for name in ("acme", "globex"):
+        assert "'acme', 'globex' read the same queue" in error_of(fleet, name)
+        assert "shared: true" in error_of(fleet, name)
+
+
+def test_a_queue_may_be_shared_by_all_who_say_so(tmp_path: Path) -> None:
+    assert load(tmp_path, acme=reading("q", True), globex=reading("q", True)).errors == {}
+    assert load(tmp_path, acme=reading("q"), globex=reading("p")).errors == {}

@@ -351,3 +351,19 @@ def test_the_control_database_is_beside_the_state_by_default(tmp_path: Path) -> 
 
     assert settings.control_url() == f"sqlite:///{tmp_path}/var/control.db"
     assert settings.integration_folder("acme") == tmp_path / "var" / "integrations" / "acme"
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("type: sqs", "feed.queue_url: is missing; expected the queue's address, with its account and name"),
+        ("type: sqs, queue_url: my-queue", "feed.queue_url: expected an address that begins with http:// or https://"),
+        ("type: sqs, queue_url: 'https://q/1', wait: 30", "feed.wait: expected at most 20, found 30"),
+        ("type: sqs, queue_url: 'https://q/1', visibility_timeout: 13h", "expected at most 43200"),
+        ("type: sqs, queue_url: 'https://q/1', credentials: {anonymous: true}", "cannot be read anonymously"),
+        ("type: inbox, event_path: bare", "feed.event_path: unknown key; did you mean `event_paths`?"),
+        ("type: queue", "feed.type: expected one of `http`, `sqs`, `inbox`, `memory`, found 'queue'"),
+    ],
+)
+def test_feeds_that_cannot_be_used_are_errors(tmp_path: Path, written: str, says: str) -> None:
+    assert says in refusal(tmp_path, f"{LOCAL}\n    feed: {{{written}}}\n")

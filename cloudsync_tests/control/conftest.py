@@ -10,16 +10,8 @@ import pytest
 from cloudsync_pipeline.control import Control
 from cloudsync_tests.control import postgres
 
-BACKENDS = ["sqlite", "postgresql"] if postgres.INSTALLED else ["sqlite"]
 
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[object]:
-    with postgres.postgres() as url:
-        yield url
-
-
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=postgres.BACKENDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty control database."""
     if request.param == "sqlite":

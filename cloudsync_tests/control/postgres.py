@@ -25,6 +25,8 @@ def _program(name: str) -> str | None:
 
 
 INSTALLED = _program("initdb") is not None and _program("postgres") is not None
+BACKENDS = ("sqlite", "postgresql") if INSTALLED else ("sqlite",)
+"""The kinds of control database that can be tested here."""
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def test_independent_moves_share_one_stage() -> None:
 def test_a_chain_starts_at_its_free_end() -> None:
     legs = order_moves(moves(("a", "b"), ("b", "c"), ("c", "d")), plan_id="p")
     assert [leg.path for leg in legs] == ["c", "b", "a"]
-    assert not any(is_parking(leg.new_path) for leg in legs)
+    assert not any(is_parking(leg.new_path, "p") for leg in legs)
 
 
 def test_a_swap_parks_one_file() -> None:
@@ -77,8 +77,9 @@ def test_a_case_only_rename_is_one_leg_where_case_does_not_count() -> None:
 def test_a_parking_name_is_known_as_one() -> None:
     legs = order_moves(moves(("d/a", "d/b"), ("d/b", "d/a")), plan_id="p")
     parked = [leg for leg in legs if not leg.final]
-    assert [is_parking(leg.new_path) for leg in parked] == [True]
-    assert not is_parking("d/a")
+    assert [is_parking(leg.new_path, "p") for leg in parked] == [True]
+    assert not is_parking("d/a", "p")
+    assert not is_parking(parked[0].new_path, "another plan")
 
 
 def test_a_parked_file_does_not_keep_its_folder_from_going() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 
 from cloudsync_pipeline.core.errors import AccessDenied, BadAnswer, RemoteError, Throttled, Unavailable, Unreachable
@@ -16,6 +15,7 @@ from cloudsync_pipeline.feeds.memory import Delivery, MemoryFeed
 from cloudsync_pipeline.transport.auth import BearerAuth
 from cloudsync_pipeline.transport.settings import HttpSettings
 from cloudsync_tests.feeds.strange_server import StrangeServer
+from cloudsync_tests.servers import unused_port
 
 TOKEN = "t0ken-of-the-tests"
 SETTINGS = HttpSettings(connect_timeout=5, read_timeout=10, trust_env=False)
@@ -77,7 +77,7 @@ class HttpHarness:
         if error is AccessDenied:
             return self._feed(self._server.url, token="another-token")
         if error is Unreachable:
-            return self._feed(f"http://127.0.0.1:{_unused_port()}")
+            return self._feed(f"http://127.0.0.1:{unused_port()}")
         status = {Unavailable: 500, Throttled: 429, BadAnswer: 200}[error]
         self._strange.answers(status, b"<html>no JSON</html>")
         return self._feed(self._strange.url)
@@ -110,10 +110,3 @@ class HttpHarness:
     def path(self, key: str) -> str:
         """A key as the feed's source spells it."""
         return self._slash + (f"{self._prefix}/" if self._prefix else "") + unescape(key)
-
-
-def _unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class StrangeServer:
-    """Gives every GET the same answer.
+    """Gives every GET and POST the same answer.
 
     Attributes:
         url: base URL.
@@ -48,6 +48,10 @@ def strange() -> Iterator[StrangeServer]:
                 self.wfile.flush()
                 state.release.wait(30)
                 self.close_connection = True
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass
