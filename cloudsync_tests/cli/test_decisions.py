@@ -1,0 +1,114 @@
+"""What a person decides: held deletes, quarantined paths, and whether the file manager tells the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cloudsync_pipeline.cli.app import app
+from cloudsync_tests.cli.builders import Place, put
+
+FILES = 25
+
+
+@pytest.fixture
+def emptied(place: Place) -> Place:
+    """A fleet whose only integration lost all its objects, so that its deletes are held."""
+    source = place.local("one", {f"{number:02}.txt": "text" for number in range(FILES)})
+    assert place.run("initial-sync").code == 0
+    for file in source.iterdir():
+        file.unlink()
+    assert place.run("reconcile").code == 4
+    return place
+
+
+def test_held_deletes_are_listed(emptied: Place) -> None:
+    document = emptied.run("held", "-i", "one", "--json", "-n", "3").json()
+    assert set(document) == {"integration", "plan_id", "held", "deletes"}
+    assert document["held"] == FILES
+    assert [one["path"] for one in document["deletes"]] == ["00.txt", "01.txt", "02.txt"]
+    assert f"... and {FILES - 3} more" in emptied.run("held", "-i", "one", "-n", "3").out
+
+
+def test_approved_deletes_are_done_by_the_next_sync(emptied: Place) -> None:
+    ran = emptied.run("approve", "-i", "one", "--yes")
+    assert (ran.code, ran.out) == (0, f"one: {FILES} deletes approved\n")
+    assert emptied.run("reconcile").code == 0
+    assert emptied.files("one") == {}
+
+
+def test_rejected_deletes_leave_the_files_until_they_are_asked_for_again(emptied: Place) -> None:
+    assert emptied.run("reject", "-i", "one", "--yes", "--json").json()["rejected"] == FILES
+    emptied.run("reconcile")
+    assert len(emptied.files("one")) == FILES
+    assert emptied.run("retry", "-i", "one", "--json").json() == {"integration": "one", "due": FILES}
+    assert emptied.run("reconcile").code == 4
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 4), ("", 1)])
+def test_nothing_is_approved_without_a_yes(emptied: Place, answer: str, code: int) -> None:
+    ran = CliRunner().invoke(app, ["--config", str(emptied.config), "approve", "-i", "one"], input=answer)
+    assert ran.exit_code == code
+    assert "00.txt" in ran.stdout
+    assert emptied.run("reconcile").code == 4
+    assert len(emptied.files("one")) == FILES
+
+
+def test_a_yes_that_is_typed_approves(emptied: Place) -> None:
+    ran = CliRunner().invoke(app, ["--config", str(emptied.config), "approve", "-i", "one"], input="y\n")
+    assert ran.exit_code == 0
+    assert emptied.run("reconcile").code == 0
+
+
+def test_where_nothing_is_held_there_is_nothing_to_approve(place: Place) -> None:
+    place.local("one", {"a.txt": "alpha"})
+    place.run("initial-sync")
+    ran = place.run("approve", "-i", "one", "--yes")
+    assert ran.code == 8
+    assert "nothing to approve" in ran.err
+
+
+def test_before_the_first_sync_nothing_can_be_decided_and_nothing_is_made(place: Place) -> None:
+    place.local("one")
+    for command in (("approve", "--yes"), ("reject", "--yes"), ("held",), ("retry",)):
+        assert place.run(*command, "-i", "one").code == 8, command
+    assert not (place.folder / "state" / "integrations" / "one" / "catalog.sqlite").exists()
+
+
+def spoilt(place: Place) -> Path:
+    place.local("one", {"a.txt": "alpha", "b.txt": "beta", "c.txt": "gamma"})
+    assert place.run("initial-sync").code == 0
+    folder = place.folder / "files" / "one"
+    (folder / "a.txt").unlink()
+    put(folder, "b.txt", "something else")
+    put(folder, "stray.txt", "not ours")
+    return folder
+
+
+def test_verifying_finds_what_differs(place: Place) -> None:
+    spoilt(place)
+    ran = place.run("verify", "-i", "one", "--json")
+    assert ran.code == 3
+    document = ran.json()
+    assert document["by_kind"] == {"missing": 1, "content": 1, "stray": 1}
+    assert document["owed"] == 0
+    out = place.run("verify", "-i", "one").out
+    assert "a.txt" in out
+    assert "stray.txt" in out
+
+
+def test_verifying_can_let_the_next_sync_make_it_good(place: Place) -> None:
+    spoilt(place)
+    assert "2 paths are owed" in place.run("verify", "-i", "one", "--repair").out
+    assert place.run("reconcile").code == 0
+    assert place.files("one") == {"a.txt": "alpha", "b.txt": "beta", "c.txt": "gamma", "stray.txt": "not ours"}
+
+
+def test_verifying_what_is_well_finds_nothing(place: Place) -> None:
+    place.local("one", {"a.txt": "alpha"})
+    place.run("initial-sync")
+    ran = place.run("verify", "-i", "one", "--sample", "1")
+    assert ran.code == 0
+    assert "differences: none" in ran.out
