@@ -77,7 +77,7 @@ def test_every_asset_says_what_its_data_are_whose_they_are_and_how_fresh(asset: 
 def test_every_check_is_partitioned_described_and_blocks_nothing() -> None:
     specs = [spec for one in checks for spec in one.check_specs]
 
-    assert len({spec.key for spec in specs}) == 7
+    assert len({spec.key for spec in specs}) == 8
     for spec in specs:
         assert spec.partitions_def == integrations
         assert spec.description

@@ -10,6 +10,7 @@ from cloudsync_pipeline.assets import lines, metadata, previews
 from cloudsync_pipeline.assets.common import AFTER_EACH_SYNC, GROUP, OWNERS
 from cloudsync_pipeline.assets.observed import state_snapshot
 from cloudsync_pipeline.assets.step import run_step
+from cloudsync_pipeline.engine import decisions
 from cloudsync_pipeline.engine.execute import execute
 from cloudsync_pipeline.engine.plan import make_plan
 from cloudsync_pipeline.engine.report import assemble, report
@@ -19,6 +20,9 @@ from cloudsync_pipeline.engine.status import status
 from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.partitions import VERDICT_TAG, integrations
 from cloudsync_pipeline.resources import RunOptions, SessionResource
+
+_APPROVAL = "approval"
+"""The step of a run in whose record an approval stands."""
 
 
 @dg.asset(
@@ -40,6 +44,7 @@ def state_diff(
     """
 
     async def work(opened: Session, _mode: Mode) -> dg.MaterializeResult[None]:
+        _approve(context, opened, options)
         result = await make_plan(opened, run_id=context.run.run_id, dry_run=options.dry_run)
         context.log.info(lines.planned(result))
         if result.guard_reason is not None:
@@ -75,6 +80,7 @@ def executed_operations(
         if options.dry_run:
             context.log.info("Dry run: nothing is sent.")
         else:
+            _approve(context, opened, options)
             result = await execute(opened, run_id=context.run.run_id)
             facts |= metadata.execution_facts(result)
             context.log.info(lines.executed(result))
@@ -121,6 +127,17 @@ def sync_report(
     context.log.info("Verdict: %s", result.verdict.value)
     yield materialized
     raise_if_failed(result)
+
+
+def _approve(context: dg.AssetExecutionContext, opened: Session, options: RunOptions) -> None:
+    """Approve what the run was started to approve, once, whichever assets it materializes."""
+    run_id, plan_id = context.run.run_id, options.approve_plan
+    if not plan_id or options.dry_run or _APPROVAL in runs.steps(opened.lake, run_id):
+        return
+    by = context.run.tags.get("user") or f"Dagster run {run_id}"
+    count = decisions.approve(opened.lake, run_id=run_id, plan_id=plan_id, by=by, now=opened.clock())
+    runs.record_step(opened.lake, run_id, _APPROVAL, {"plan_id": plan_id, "deletes": count}, opened.clock())
+    context.log.info("Approved %d deletes of plan %s", count, plan_id)
 
 
 def _dry(opened: Session, run_id: str) -> SyncResult:

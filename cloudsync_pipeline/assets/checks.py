@@ -16,7 +16,7 @@ import dagster as dg
 from cloudsync_pipeline.assets import looks
 from cloudsync_pipeline.assets.applied import executed_operations, state_diff, sync_report
 from cloudsync_pipeline.assets.looks import Look
-from cloudsync_pipeline.assets.observed import bucket_listing
+from cloudsync_pipeline.assets.observed import bucket_listing, state_snapshot
 from cloudsync_pipeline.assets.overdue import overdue_since
 from cloudsync_pipeline.assets.running import run
 from cloudsync_pipeline.core.errors import CloudSyncError
@@ -52,6 +52,11 @@ ENDS_REACHABLE = _spec(
     "ends_reachable",
     "Storage, file manager and event feed answer, and the credentials have the rights that a sync needs.",
 )
+DRIFT = _spec(
+    state_snapshot,
+    "drift",
+    "The newest full scan found nothing that events had missed. Drift is brought over by the same run.",
+)
 DELETE_GUARD = _spec(
     state_diff,
     "delete_guard",
@@ -80,6 +85,7 @@ OVERDUE = _spec(
 
 _STORED = (
     (LISTING_COMPLETE, looks.listing_complete),
+    (DRIFT, looks.drift),
     (DELETE_GUARD, looks.delete_guard),
     (FAILED_OPERATIONS, looks.failed_operations),
     (QUARANTINE, looks.quarantine),

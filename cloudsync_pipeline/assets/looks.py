@@ -14,7 +14,7 @@ from cloudsync_pipeline.assets.metadata import markdown_table
 from cloudsync_pipeline.engine.staging import complete_listings
 from cloudsync_pipeline.engine.status import held_deletes
 from cloudsync_pipeline.engine.verify import VerifyResult
-from cloudsync_pipeline.lake import Lake, plans
+from cloudsync_pipeline.lake import Lake, observing, plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,23 @@ def listing_complete(lake: Lake) -> Look:
     return Look(True, f"{merged[1]:,} objects were listed and merged.", facts=facts)
 
 
+def drift(lake: Lake) -> Look:
+    """Whether the newest full scan found what events had missed."""
+    found = observing.drift_over_time(lake, limit=10)
+    if not found:
+        return Look(True, "No scan since the first had events to be compared with.", facts={"drift": 0})
+    missed = found[0][1]
+    return Look(
+        missed == 0,
+        f"The newest full scan found {missed:,} differences that no event had announced." if missed else None,
+        serious=False,
+        facts={
+            "drift": missed,
+            "scans": markdown_table(("scan", "drift"), [(f"{at:%Y-%m-%d %H:%M}", n) for at, n in found]),
+        },
+    )
+
+
 def delete_guard(lake: Lake) -> Look:
     """Whether the newest plan holds deletes."""
     held = held_deletes(lake)
@@ -73,7 +90,8 @@ def delete_guard(lake: Lake) -> Look:
             "held": held,
             "plan": plan.plan_id,
             "examples": markdown_table(("path", "reason"), examples),
-            "remedy": "Look at what would be deleted; approve it if it is meant.",
+            "remedy": f"cloudsync plan show --integration {lake.integration}; then cloudsync plan approve, or a run with "
+            f"the option approve_plan: {plan.plan_id}",
         },
     )
 

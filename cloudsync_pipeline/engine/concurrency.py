@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -32,24 +33,68 @@ async def map_bounded(items: Iterable[A], call: Callable[[A], Awaitable[B]], *, 
         raise
 
 
+async def carried_through(work: Coroutine[Any, Any, A]) -> A:
+    """The result of `work`, which goes on to its end whatever cancellations come meanwhile; they count afterwards.
+
+    Raises:
+        CancelledError: it was cancelled meanwhile, and `work` came to its end.
+        BaseException: what `work` raised, cancelled or not.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
 class ByteBudget:
-    """So many bytes at once, over all who ask; one who wants more than there is at all gets everything there is."""
+    """So many bytes at once, over all who ask, in the order in which they ask.
+
+    One who wants more than there is at all gets everything there is. Giving back takes no turn of the event loop:
+    a cancellation cannot come between what was done with the bytes and its end.
+    """
 
     def __init__(self, total: int) -> None:
         self._total = max(1, total)
         self._free = self._total
-        self._freed = asyncio.Condition()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def borrow(self, wanted: int) -> AsyncIterator[None]:
         """Wait until `wanted` bytes are free, and keep them for the block."""
         amount = min(max(0, wanted), self._total)
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._free >= amount)
-            self._free -= amount
+        await self._take(amount)
         try:
             yield
         finally:
-            async with self._freed:
-                self._free += amount
-                self._freed.notify_all()
+            self._give(amount)
+
+    async def _take(self, amount: int) -> None:
+        if not self._waiting and amount <= self._free:
+            self._free -= amount
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((amount, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            # It may have got them in the moment of its cancellation.
+            self._give(amount if turn.done() and not turn.cancelled() else 0)
+            raise
+
+    def _give(self, amount: int) -> None:
+        self._free += amount
+        while self._waiting:
+            wanted, turn = self._waiting[0]
+            if not turn.done() and wanted > self._free:
+                return
+            self._waiting.popleft()
+            if not turn.done():
+                self._free -= wanted
+                turn.set_result(None)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from cloudsync_pipeline.engine import staging
 from cloudsync_pipeline.engine.results import ListingResult
 from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.lake import observing, runs
+from cloudsync_pipeline.lake import observing
 
 
 async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
@@ -25,11 +25,13 @@ async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
     ready = _usable(session)
     if ready is not None:
         staging.clear(lake.staging, keep=ready.listing_id)
-        result = ListingResult(ready.listing_id, ready.objects, ready.bytes, time.monotonic() - began, reused=True)
+        result = ListingResult(
+            ready.listing_id, ready.objects, ready.bytes, time.monotonic() - began, True, ready.begun_at.isoformat()
+        )
     else:
         staging.clear(lake.staging)
         begun_at = session.clock()
-        stage = staging.Stage.begin(lake.staging, f"{begun_at:%Y%m%dT%H%M%S%f}Z", begun_at)
+        stage = staging.Stage.begin(lake.staging, f"{begun_at:%Y%m%dT%H%M%S%f}Z", begun_at, lake.current_snapshot())
         try:
             async for batch in session.storage.list():
                 stage.add(batch)
@@ -37,8 +39,10 @@ async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
         except BaseException:
             stage.abandon()
             raise
-        result = ListingResult(listing.listing_id, listing.objects, listing.bytes, time.monotonic() - began)
-    runs.record_step(lake, run_id, "bucket_listing", asdict(result), session.clock())
+        result = ListingResult(
+            listing.listing_id, listing.objects, listing.bytes, time.monotonic() - began, False, begun_at.isoformat()
+        )
+    session.note_step(run_id, "bucket_listing", asdict(result))
     return result
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from cloudsync_pipeline.core.errors import NotFound, RemoteError
 from cloudsync_pipeline.core.rules import DeletePolicy
 from cloudsync_pipeline.engine import staging
-from cloudsync_pipeline.engine.concurrency import map_bounded
+from cloudsync_pipeline.engine.asking import observe_owed
 from cloudsync_pipeline.engine.results import EventsResult, SnapshotResult
 from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.lake import feeding, observing, runs
-from cloudsync_pipeline.lake.observing import Merged, Observation
+from cloudsync_pipeline.lake.observing import Merged
 
 
 async def receive_events(session: Session, *, run_id: str) -> EventsResult:
@@ -25,12 +24,11 @@ async def receive_events(session: Session, *, run_id: str) -> EventsResult:
     """
     began = time.monotonic()
     result = await _receive(session, run_id) if session.feed else EventsResult()
-    result = EventsResult(
-        **{**asdict(result), "seconds": time.monotonic() - began, "snapshot_id": session.lake.current_snapshot()}
-    )
+    stored = session.lake.current_snapshot() if result.new or result.malformed else None
+    result = replace(result, seconds=time.monotonic() - began, snapshot_id=stored)
     if result.gap and session.control:
         session.control.request_scan(session.integration, "the event feed lost entries between two reads")
-    runs.record_step(session.lake, run_id, "change_events", asdict(result), session.clock())
+    session.note_step(run_id, "change_events", asdict(result))
     return result
 
 
@@ -42,17 +40,16 @@ async def _receive(session: Session, run_id: str) -> EventsResult:
     received = new = known = malformed = 0
     gap = False
     by_type: dict[str, int] = {}
-    cursor = runs.get_meta(session.lake, "feed_cursor")
+    cursor = runs.get_meta(session.lake, feeding.CURSOR) if capabilities.cursor else None
     while received < session.policy.events_per_run:
         page = await feed.receive(limit=capabilities.max_page, cursor=cursor)
         if page.received == 0 and not page.events and not page.malformed:
             break
-        recorded = feeding.record_page(session.lake, run_id, page, session.clock())
-        if page.cursor is not None and page.cursor != cursor:
-            cursor = page.cursor
-            _remember_cursor(session, run_id, cursor)
+        moved = page.cursor if page.cursor != cursor else None
+        recorded = feeding.record_page(session.lake, run_id, page, session.clock(), cursor=moved)
+        cursor = moved or cursor
         await feed.acknowledge(page)
-        received += page.received
+        received += max(page.received, 1)
         new += recorded.new
         malformed += recorded.malformed
         known += recorded.known
@@ -68,12 +65,6 @@ async def _receive(session: Session, run_id: str) -> EventsResult:
     return EventsResult(received, new, known, malformed, gap, by_type)
 
 
-def _remember_cursor(session: Session, run_id: str, cursor: str) -> None:
-    session.lake.commit(
-        lambda connection: runs.set_meta(connection, "feed_cursor", cursor), run_id=run_id, step="cursor"
-    )
-
-
 async def take_snapshot(session: Session, *, run_id: str) -> SnapshotResult:
     """Bring `objects` up to date: merge a complete staged listing if there is one, then ask for the owed keys.
 
@@ -81,11 +72,10 @@ async def take_snapshot(session: Session, *, run_id: str) -> SnapshotResult:
         AccessDenied, Unreachable, Unavailable, ContainerNotFound: the storage; what was observed stays observed.
     """
     began = time.monotonic()
-    first = runs.get_meta(session.lake, "scanned_at") is None
     merged = merge_staged(session, run_id)
     observed, unobserved, changes = await observe_owed(session, run_id)
     totals = observing.totals(session.lake)
-    scan = merged or Merged(0, 0, 0, 0)
+    scan = merged or Merged(0, 0, 0)
     result = SnapshotResult(
         scanned=merged is not None,
         added=scan.added + changes.added,
@@ -95,12 +85,12 @@ async def take_snapshot(session: Session, *, run_id: str) -> SnapshotResult:
         objects=totals.objects,
         bytes=totals.bytes,
         owed=totals.owed,
-        drift=None if merged is None or first else merged.missed,
+        drift=merged.drift if merged else None,
         seconds=time.monotonic() - began,
-        snapshot_id=session.lake.last_change("objects"),
+        snapshot_id=session.lake.current_snapshot(),
         unobserved=unobserved,
     )
-    runs.record_step(session.lake, run_id, "state_snapshot", asdict(result), session.clock())
+    session.note_step(run_id, "state_snapshot", asdict(result))
     return result
 
 
@@ -111,46 +101,11 @@ def merge_staged(session: Session, run_id: str) -> Merged | None:
     ready = [one for one in staging.complete_listings(lake.staging) if not observing.is_merged(lake, one.listing_id)]
     if ready:
         keep = session.policy.deletes is DeletePolicy.KEEP
-        merged = observing.merge_listing(lake, run_id, ready[-1], keep_deleted=keep, now=session.clock())
+        # Without a feed, and before the first scan, nothing is announced: then what is new is no drift.
+        announced = session.feed is not None and runs.get_meta(lake, "scanned_at") is not None
+        merged = observing.merge_listing(
+            lake, run_id, ready[-1], keep_deleted=keep, announced=announced, now=session.clock()
+        )
     for listing in staging.complete_listings(lake.staging):
         staging.remove(lake.staging, listing.listing_id)
     return merged
-
-
-async def observe_owed(session: Session, run_id: str) -> tuple[int, int, Merged]:
-    """Ask the storage about every owed key that was named since it was last asked.
-
-    A key that the storage refuses to tell about stays owed with the reason and stops no other.
-
-    Returns:
-        How many keys were asked for, how many of them were not answered, and what changed.
-
-    Raises:
-        CloudSyncError: the storage could not be asked at all; what it had answered is recorded.
-    """
-    count = refused = 0
-    total = Merged(0, 0, 0, 0)
-    after: str | None = None
-    while keys := observing.keys_to_observe(session.lake, session.clock(), after=after):
-        answers = await map_bounded(keys, lambda key: _observe(session, key), limit=session.policy.transfers)
-        seen = [answer for answer in answers if isinstance(answer, Observation)]
-        failures = [answer for answer in answers if isinstance(answer, observing.Unanswered)]
-        merged = observing.record_observations(session.lake, run_id, seen, session.clock())
-        observing.record_unanswered(session.lake, run_id, failures)
-        total = Merged(total.added + merged.added, total.changed + merged.changed, total.removed + merged.removed, 0)
-        count += len(keys)
-        refused += len(failures)
-        after = keys[-1]
-        if failures and (not seen or any(failure.error.retryable for failure in failures)):
-            raise failures[0].error
-    return count, refused, total
-
-
-async def _observe(session: Session, key: str) -> Observation | observing.Unanswered:
-    asked_at = session.clock()
-    try:
-        return Observation(key, await session.storage.head(key), asked_at)
-    except NotFound:
-        return Observation(key, None, asked_at)
-    except RemoteError as error:
-        return observing.Unanswered(key, error)

@@ -23,14 +23,11 @@ from cloudsync_pipeline.core.records import (
     StorageObject,
 )
 from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.engine.transfer import Counter, SourceChanged, send
+from cloudsync_pipeline.engine.transfer import Attempt, SourceChanged, is_other_content, send
 
 
-async def perform(session: Session, operation: Operation, attempt: int, counter: Counter) -> Outcome:
-    """Do one operation once.
-
-    Args:
-        attempt: 1 for the first; a later one may find its predecessor's work done.
+async def perform(session: Session, operation: Operation, attempt: Attempt) -> Outcome:
+    """Do one operation once; `attempt` tells afterwards how far it came.
 
     Raises:
         SourceChanged: the storage is not as planned: nothing was sent, the key has to be looked at again.
@@ -41,14 +38,14 @@ async def perform(session: Session, operation: Operation, attempt: int, counter:
     began = time.monotonic()
     match operation.kind:
         case OperationKind.CREATE | OperationKind.UPDATE:
-            outcome = await _store(session, operation, attempt, counter)
+            outcome = await _store(session, operation, attempt)
         case OperationKind.MOVE:
             outcome = await _move(session, operation, attempt)
         case OperationKind.DELETE:
-            outcome = await _delete(session, operation)
+            outcome = await _delete(session, operation, attempt)
         case OperationKind.SET_PERMISSIONS | OperationKind.READ_PERMISSIONS:
             outcome = await _permissions(session, operation)
-    return replace(outcome, seconds=time.monotonic() - began, attempts=attempt)
+    return replace(outcome, seconds=time.monotonic() - began, attempts=attempt.number)
 
 
 def failed(session: Session, error: CloudSyncError, attempt: int) -> Outcome:
@@ -67,13 +64,13 @@ def failed(session: Session, error: CloudSyncError, attempt: int) -> Outcome:
     )
 
 
-async def _store(session: Session, operation: Operation, attempt: int, counter: Counter) -> Outcome:
+async def _store(session: Session, operation: Operation, attempt: Attempt) -> Outcome:
     replacing = operation.kind is OperationKind.UPDATE
-    if attempt > 1 and session.file_manager.capabilities.probe:
+    if attempt.number > 1 and session.file_manager.capabilities.probe:
         # The attempt before may have stored it and lost only the answer: a second create could double it.
         try:
             there = await session.file_manager.get(operation.path)
-        except NotFound:
+        except (NotFound, PathRejected):
             replacing = False
         else:
             replacing = True
@@ -86,12 +83,12 @@ async def _store(session: Session, operation: Operation, attempt: int, counter: 
                     version_id=operation.version_id,
                 )
     try:
-        sent = await send(session, operation, replacing=replacing, counter=counter)
+        sent = await send(session, operation, replacing=replacing, attempt=attempt)
     except NotFound:
         if not replacing:
             raise
         # Somebody removed the file at the other end: it is new there.
-        sent = await send(session, operation, replacing=False, counter=counter)
+        sent = await send(session, operation, replacing=False, attempt=attempt)
     return Outcome(
         status=OutcomeStatus.DONE,
         at=session.clock(),
@@ -102,22 +99,22 @@ async def _store(session: Session, operation: Operation, attempt: int, counter: 
     )
 
 
-async def _move(session: Session, operation: Operation, attempt: int) -> Outcome:
+async def _move(session: Session, operation: Operation, attempt: Attempt) -> Outcome:
     new_path = operation.new_path
     if new_path is None:
         raise BadAnswer("A stored move has no new path.", key=operation.path)
     etag = version_id = None
-    if not is_parking(operation.path):
-        await _require_content_left(session, operation)
-    if not is_parking(new_path):
+    await _require_content_left(session, operation)
+    if not is_parking(new_path, operation.plan_id):
         target = await _head(session, new_path)
         if target is None or target.etag != operation.etag or target.fingerprint != operation.fingerprint:
             raise SourceChanged(f"The object {new_path!r} is not what the file {operation.path!r} holds.", key=new_path)
         etag, version_id = target.etag, target.version_id
+    attempt.reached = True
     try:
         told = await session.file_manager.move(operation.path, new_path)
     except NotFound:
-        moved = await _already_moved(session, operation, new_path) if attempt > 1 else None
+        moved = await _already_moved(session, operation, new_path) if attempt.number > 1 else None
         if moved is None:
             return Outcome(
                 status=OutcomeStatus.SKIPPED,
@@ -129,6 +126,9 @@ async def _move(session: Session, operation: Operation, attempt: int) -> Outcome
         told = moved
     if told.path != new_path:
         raise BadAnswer(f"The file manager answered for {told.path!r}.", key=new_path)
+    if is_other_content(told, operation):
+        # Somebody changed the file at the other end: it came along, and is not what the object holds.
+        etag = version_id = None
     return Outcome(status=OutcomeStatus.DONE, at=session.clock(), file=told, etag=etag, version_id=version_id)
 
 
@@ -144,19 +144,21 @@ async def _already_moved(session: Session, operation: Operation, new_path: str) 
         return None
     try:
         there = await session.file_manager.get(new_path)
-    except NotFound:
+    except (NotFound, PathRejected):
         return None
     same_id = operation.internal_id is not None and there.internal_id == operation.internal_id
     same_content = operation.fingerprint is not None and there.fingerprint == operation.fingerprint
     return there if same_id or same_content else None
 
 
-async def _delete(session: Session, operation: Operation) -> Outcome:
-    if not is_parking(operation.path) and await _head(session, operation.path) is not None:
+async def _delete(session: Session, operation: Operation, attempt: Attempt) -> Outcome:
+    if await _head(session, operation.path) is not None:
         raise SourceChanged("The object is there again, so its file stays.", key=operation.path)
+    attempt.reached = True
     try:
         await session.file_manager.delete(operation.path)
-    except NotFound:
+    except (NotFound, PathRejected):
+        # What the file manager cannot hold does not stand there either.
         return Outcome(status=OutcomeStatus.DONE, at=session.clock(), gone=True)
     return Outcome(status=OutcomeStatus.DONE, at=session.clock())
 

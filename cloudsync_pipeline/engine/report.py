@@ -20,6 +20,7 @@ from cloudsync_pipeline.engine.results import (
     SyncResult,
     Verdict,
 )
+from cloudsync_pipeline.engine.runs import finish
 from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.engine.status import status
 from cloudsync_pipeline.lake import owed, runs
@@ -38,8 +39,8 @@ async def report(session: Session, *, run_id: str, error: CloudSyncError | None 
     except CloudSyncError as refused:
         result = replace(result, report_error=str(refused))
     now = session.clock()
-    runs.finish(
-        session.lake, run_id, verdict=result.verdict.value, error=result.error, results=as_reported(result), now=now
+    finish(
+        session, run_id=run_id, verdict=result.verdict.value, error=result.error, results=as_reported(result), now=now
     )
     if session.control is not None:
         _tell_control(session, session.control, result, now)
@@ -49,6 +50,9 @@ async def report(session: Session, *, run_id: str, error: CloudSyncError | None 
 def _tell_control(session: Session, control: Control, result: SyncResult, now: datetime) -> None:
     state = status(session.lake, session.integration)
     scanned = result.snapshot is not None and result.snapshot.scanned
+    # A scan that was asked for is done by a listing that began after it was asked for.
+    told = result.listing.begun_at if result.listing else None
+    scan_began = datetime.fromisoformat(told) if told else result.started_at
     control.record_result(
         RunResult(
             run_id=result.run_id,
@@ -57,7 +61,7 @@ def _tell_control(session: Session, control: Control, result: SyncResult, now: d
             verdict=result.verdict.value,
             started_at=result.started_at,
             finished_at=now,
-            results=as_reported(result),
+            results=_remembered(result),
         ),
         counts=Counts(
             owed=state.owed,
@@ -67,16 +71,24 @@ def _tell_control(session: Session, control: Control, result: SyncResult, now: d
             files=state.files,
             bytes=state.files_bytes,
         ),
-        scan_started_at=result.started_at if scanned else None,
+        scan_started_at=scan_began if scanned else None,
         next_incremental_at=result.started_at + session.interval,
         next_scan_at=result.started_at + session.reconcile_interval if scanned else None,
     )
 
 
+def _remembered(result: SyncResult) -> dict[str, Any]:
+    """What the fleet's database keeps of a run: the report, and the operations by kind."""
+    execution = result.execution
+    counts = {} if execution is None else {"done": dict(execution.done), "failed": dict(execution.failed)}
+    return {**as_reported(result), "error": result.error, "execution": counts}
+
+
 def assemble(session: Session, run_id: str, error: CloudSyncError | None = None) -> SyncResult:
     """A run's result as its steps stored it."""
     run = runs.get(session.lake, run_id)
-    steps = runs.steps(session.lake, run_id)
+    steps = runs.steps(session.lake, run_id) if session.steps is None else {}
+    steps |= {step.name: dict(step.result) for step in session.steps or ()}
     started_at = run.started_at if run else session.clock()
     result = SyncResult(
         integration=session.integration,

@@ -38,6 +38,7 @@ class ListingResult:
     Attributes:
         listing_id: names the staged listing; `take_snapshot` merges it once.
         reused: it was complete before this run began (an interrupted run left it).
+        begun_at: when its first page was requested, ISO 8601, by our clock; None in what older releases stored.
     """
 
     listing_id: str
@@ -45,6 +46,7 @@ class ListingResult:
     bytes: int
     seconds: float
     reused: bool = False
+    begun_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class SnapshotResult:
         objects, bytes: all that the state holds now.
         owed: paths owed after it.
         drift: after a scan, differences that no event had announced; None otherwise.
-        snapshot_id: the last commit that changed the objects.
+        snapshot_id: of the lake, with these objects.
         unobserved: owed keys that the storage would not answer about; they stay owed and say why.
     """
 
@@ -100,7 +102,7 @@ class PlanResult:
     """A plan, committed.
 
     Attributes:
-        plan_id: names it in the lake; None for a dry run, which stores nothing.
+        plan_id: names it in the lake; None for a dry run, which stores nothing. A plan of nothing is not stored.
         by_kind: operations to be sent, by kind, without the held ones.
         held: deletes that the guard holds.
         guard_reason: why, in words; None where nothing is held.
@@ -142,6 +144,7 @@ class ExecutionResult:
     """What became of a plan.
 
     Attributes:
+        plan_id: the last plan that was sent; None where there was nothing to send.
         done, failed, skipped, quarantined: operations by kind ({"create": 3}).
         failures: up to 50, for people; all are in the lake's outcomes.
     """

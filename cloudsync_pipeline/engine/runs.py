@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from cloudsync_pipeline.core.errors import IdentityChanged
 from cloudsync_pipeline.engine.results import Mode
@@ -24,6 +26,28 @@ def begin(session: Session, *, run_id: str, mode: Mode, started_at: datetime | N
         return Mode(known.mode)
     runs.begin(session.lake, run_id, mode.value, started_at or session.clock())
     return mode
+
+
+def finish(
+    session: Session,
+    *,
+    run_id: str,
+    verdict: str,
+    error: str | None = None,
+    results: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Note how a run ended, with what its steps returned."""
+    runs.finish(
+        session.lake,
+        run_id,
+        verdict=verdict,
+        error=error,
+        results=results or {},
+        now=now or session.clock(),
+        steps=session.steps or (),
+    )
+    session.steps = None
 
 
 def check_identity(session: Session, *, run_id: str) -> None:

@@ -15,13 +15,16 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from cloudsync_pipeline.core.errors import AccessDenied, CloudSyncError, StorageFull, Unavailable, Unreachable
+from cloudsync_pipeline.core.ordering import is_parking
 from cloudsync_pipeline.core.records import Operation, OperationKind, Outcome, OutcomeStatus
 from cloudsync_pipeline.core.retry import LONGEST_DELAY, delay_before
-from cloudsync_pipeline.engine.concurrency import ByteBudget
+from cloudsync_pipeline.engine.concurrency import ByteBudget, carried_through
+from cloudsync_pipeline.engine.doubt import settle
 from cloudsync_pipeline.engine.operations import failed, perform
+from cloudsync_pipeline.engine.plan import AHEAD
 from cloudsync_pipeline.engine.results import Progress
 from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.engine.transfer import Counter, SourceChanged
+from cloudsync_pipeline.engine.transfer import Attempt, Counter
 from cloudsync_pipeline.lake import outcomes, plans
 from cloudsync_pipeline.lake.outcomes import Done
 from cloudsync_pipeline.lake.plans import Plan
@@ -33,12 +36,10 @@ BATCH = 1000
 """Outcomes in one commit, at most."""
 COMMIT_EVERY = 2.0
 """Seconds between commits of outcomes, at most, while there are any."""
-AHEAD = 4 * BATCH
-"""How far the mark of what may have been sent runs ahead: the most operations to be probed after a crash."""
 GIVE_UP_AFTER = 25
 """So many operations in a row that fail because the other side is away, and sending stops."""
 AWAY = (Unreachable, Unavailable, AccessDenied, StorageFull)
-
+_OF_PERMISSIONS = {OperationKind.SET_PERMISSIONS, OperationKind.READ_PERMISSIONS}
 
 BUFFERED_AT_MOST = 4 * 1024 * 1024
 """Bytes of one transfer that are in memory at once, however large the object: pieces read, kept back and sent."""
@@ -63,23 +64,16 @@ class Sender:
         self._committing = asyncio.Lock()
         self._budget = ByteBudget(session.policy.max_bytes_in_flight)
         self._committed_at = time.monotonic()
-        self._mark = -1
+        self._mark = plan.dispatched_seq
         self._count = 0
         self._failed = 0
         self._in_a_row = 0
         self._began = time.monotonic()
-        self._bytes_total = int(
-            session.lake.scalar(
-                "SELECT coalesce(sum(size), 0)::BIGINT FROM operations "
-                "WHERE plan_id = ? AND NOT held AND kind IN ('create', 'update')",
-                [plan.plan_id],
-            )
-            or 0
-        )
+        self._bytes_total = 0
         self._rates: deque[tuple[float, int]] = deque(maxlen=10)
 
     async def run(self) -> None:
-        """Send everything that is not held.
+        """Send everything that is not held, and close the plan.
 
         Raises:
             CommitFailed, StorageFull: outcomes could not be recorded.
@@ -87,12 +81,19 @@ class Sender:
         """
         ticker = asyncio.create_task(self._tick())
         try:
-            for stage in plans.stages(self.session.lake, self.plan.plan_id):
-                await self._send_stage(self._operations(stage), ticker)
-                await self._commit()
+            stages = plans.stages(self.session.lake, self.plan.plan_id)
+            self._bytes_total = sum(stage.bytes for stage in stages)
+            moved = False
+            for number, stage in enumerate(stages, start=1):
+                depends = moved or not stage.kinds.isdisjoint(_OF_PERMISSIONS)
+                await self._send_stage(self._operations(stage.number, depends), ticker)
+                await self._commit(close=number == len(stages))
+                moved = moved or OperationKind.MOVE in stage.kinds
+            if not stages:
+                await self._commit(close=True)
         except BaseException:
             # Whatever was acknowledged is recorded, also when this is being cancelled.
-            await asyncio.shield(self._commit_quietly())
+            await carried_through(self._commit_quietly())
             raise
         finally:
             ticker.cancel()
@@ -101,12 +102,21 @@ class Sender:
 
     # --- stages ---------------------------------------------------------------------------------
 
-    async def _operations(self, stage: int) -> AsyncIterator[Operation]:
-        lake, after = self.session.lake, -1
-        while page := await asyncio.to_thread(
-            plans.operations, lake, self.plan.plan_id, stage=stage, after=after, limit=BATCH
-        ):
-            after = page[-1].seq
+    async def _operations(self, stage: int, depends: bool) -> AsyncIterator[Operation]:
+        """What is to be sent in a stage; `depends` on what became of the stages before."""
+        lake, plan_id, after = self.session.lake, self.plan.plan_id, -1
+
+        def next_page() -> tuple[int | None, list[Operation]]:
+            page = plans.operations(lake, plan_id, stage=stage, after=after, limit=BATCH)
+            last = page[-1].seq if page else None
+            return last, plans.as_files_stand(lake, page) if depends and page else page
+
+        while True:
+            # Carried through: the lake must not be closed under a thread that reads it.
+            last, page = await carried_through(asyncio.to_thread(next_page))
+            if last is None:
+                return
+            after = last
             for operation in page:
                 yield operation
 
@@ -142,8 +152,9 @@ class Sender:
     # --- one operation --------------------------------------------------------------------------
 
     async def _handle(self, operation: Operation) -> None:
-        outcome = await self._outcome_of(operation)
-        self._finished.append(Done(operation, outcome))
+        ended = await self._end_of(operation)
+        outcome = ended[0].outcome
+        self._finished += ended
         self._count += 1
         self.tallies.add(operation.kind.value, operation.path, outcome.status.value, outcome.error_kind, outcome.error)
         if outcome.status is OutcomeStatus.FAILED:
@@ -151,28 +162,40 @@ class Sender:
         if len(self._finished) >= BATCH:
             await self._commit()
 
-    async def _outcome_of(self, operation: Operation) -> Outcome:
+    async def _end_of(self, operation: Operation) -> list[Done]:
+        """What became of an operation after all its tries; first of all its own outcome."""
         attempts = self.session.policy.retry_attempts
-        attempt = 1
+        number = 1
+        in_doubt = False
         while True:
+            attempt = Attempt(number, self.counter)
             try:
                 async with self._budget.borrow(_buffered(operation)):
-                    outcome = await perform(self.session, operation, attempt, self.counter)
-            except SourceChanged as error:
-                self.changed = True
-                return failed(self.session, error, attempt)
+                    outcome = await perform(self.session, operation, attempt)
             except CloudSyncError as error:
-                wait = delay_before(attempt + 1, jitter=random.random(), retry_after=error.retry_after)
-                if not error.retryable or attempt >= attempts or wait > LONGEST_DELAY:
-                    self._count_away(error)
-                    return failed(self.session, error, attempt)
-                await asyncio.sleep(wait)
-                attempt += 1
+                in_doubt = in_doubt or attempt.left_in_doubt(error)
+                wait = delay_before(number + 1, jitter=random.random(), retry_after=error.retry_after)
+                if error.retryable and number < attempts and wait <= LONGEST_DELAY:
+                    await asyncio.sleep(wait)
+                    number += 1
+                    continue
+                self._count_away(error)
+                outcome = failed(self.session, error, number)
             else:
-                if outcome.status is OutcomeStatus.SKIPPED:
-                    self.changed = True
                 self._in_a_row = 0
-                return outcome
+            ended = [Done(operation, outcome)]
+            if in_doubt and outcome.status is not OutcomeStatus.DONE:
+                ended = await settle(self.session, operation, outcome)
+            self._note_change(operation, ended[0].outcome)
+            return ended
+
+    def _note_change(self, operation: Operation, outcome: Outcome) -> None:
+        """What was planned did not follow from how things are: planned again in this same run."""
+        skipped = outcome.status is OutcomeStatus.SKIPPED
+        arrived = outcome.status is OutcomeStatus.DONE and operation.kind is OperationKind.MOVE
+        parked = is_parking(operation.new_path or "", self.plan.plan_id)
+        if skipped or (arrived and not parked and outcome.etag is None):
+            self.changed = True
 
     def _count_away(self, error: CloudSyncError) -> None:
         if not isinstance(error, AWAY):
@@ -184,34 +207,27 @@ class Sender:
 
     # --- commits --------------------------------------------------------------------------------
 
-    async def _commit(self, mark: int | None = None) -> None:
-        """Record what is finished, and move the mark of what may be sent.
+    async def _commit(self, mark: int | None = None, *, close: bool = False) -> None:
+        """Record what is finished, move the mark of what may be sent, or close the plan.
 
         Once begun it is carried to its end, also when this task is cancelled: a batch is never recorded twice.
         """
         async with self._committing:
             batch, self._finished = self._finished, []
-            if not batch and mark is None:
-                return
-            work = asyncio.ensure_future(self._make_durable(batch, mark))
-            try:
-                await asyncio.shield(work)
-            except asyncio.CancelledError:
-                await asyncio.wait({work})
-                if work.exception() is not None:
-                    self._finished = batch + self._finished
-                raise
-            except BaseException:
-                self._finished = batch + self._finished
-                raise
-            if mark is not None:
-                self._mark = mark
-            self._committed_at = time.monotonic()
+            if batch or mark is not None or close:
+                await carried_through(self._make_durable(batch, mark, close))
 
-    async def _make_durable(self, batch: list[Done], mark: int | None) -> None:
-        if batch:
-            await self.session.file_manager.flush()
-        await asyncio.to_thread(self._record, batch, mark)
+    async def _make_durable(self, batch: list[Done], mark: int | None, close: bool) -> None:
+        try:
+            if batch:
+                await self.session.file_manager.flush()
+            await asyncio.to_thread(self._record, batch, mark, close)
+        except BaseException:
+            self._finished = batch + self._finished
+            raise
+        if mark is not None:
+            self._mark = mark
+        self._committed_at = time.monotonic()
 
     async def _commit_quietly(self) -> None:
         """The last commit of an execution that is ending with an error of its own."""
@@ -220,16 +236,22 @@ class Sender:
         except CloudSyncError:
             pass
 
-    def _record(self, batch: list[Done], dispatched_seq: int | None) -> None:
+    def _record(self, batch: list[Done], dispatched_seq: int | None, close: bool) -> None:
+        lake, plan_id = self.session.lake, self.plan.plan_id
+        if not batch and close:
+            plans.close(lake, self.run_id, plan_id, plans.EXECUTED, self.session.clock())
+            return
         if not batch and dispatched_seq is not None:
-            plans.mark_dispatched(self.session.lake, self.run_id, self.plan.plan_id, dispatched_seq)
+            plans.mark_dispatched(lake, self.run_id, plan_id, dispatched_seq)
             return
         outcomes.record(
-            self.session.lake,
+            lake,
             self.run_id,
-            self.plan.plan_id,
+            plan_id,
             batch,
+            close=close,
             quarantine_after=self.session.policy.quarantine_after,
+            permissions=self.session.file_manager.capabilities.permissions,
             dispatched_seq=dispatched_seq,
             now=self.session.clock(),
         )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cloudsync_pipeline.control import Control
 from cloudsync_pipeline.core.rules import Policy
 from cloudsync_pipeline.engine.results import Progress
 from cloudsync_pipeline.feeds.base import EventFeed
 from cloudsync_pipeline.file_managers.base import FileManager
-from cloudsync_pipeline.lake import Lake
+from cloudsync_pipeline.lake import Lake, runs
+from cloudsync_pipeline.lake.runs import Step
 from cloudsync_pipeline.storage.base import Storage
 
 
@@ -37,6 +39,8 @@ class Session:
         reconcile_interval: from one full scan to the next.
         clock: the time now, UTC.
         on_progress: called about once a second while a plan executes, from the event loop.
+        steps: what the steps of a run returned that is stored with its end; None stores each when it ends, for
+            steps that are runs of their own.
     """
 
     integration: str
@@ -51,3 +55,11 @@ class Session:
     policy: Policy = field(default_factory=Policy)
     clock: Callable[[], datetime] = utc_now
     on_progress: Callable[[Progress], None] = no_progress
+    steps: list[Step] | None = None
+
+    def note_step(self, run_id: str, step: str, result: Mapping[str, Any]) -> None:
+        """Keep what a step returned."""
+        if self.steps is None:
+            runs.record_step(self.lake, run_id, step, result, self.clock())
+        else:
+            self.steps.append(Step(step, result, self.clock()))

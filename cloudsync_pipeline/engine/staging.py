@@ -33,6 +33,7 @@ class Stage:
     folder: Path
     listing_id: str
     begun_at: datetime
+    begun_snapshot: int | None = None
     objects: int = 0
     bytes: int = 0
     observed_from: datetime | None = None
@@ -41,11 +42,11 @@ class Stage:
     _rows: int = 0
 
     @classmethod
-    def begin(cls, staging: Path, listing_id: str, now: datetime) -> Stage:
+    def begin(cls, staging: Path, listing_id: str, now: datetime, snapshot: int | None = None) -> Stage:
         """Make room for a listing; whatever broke off before is removed (the caller holds the lock)."""
         folder = staging / listing_id
         folder.mkdir(parents=True)
-        return cls(folder, listing_id, now)
+        return cls(folder, listing_id, now, snapshot)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Append a batch of `LISTING_SCHEMA`."""
@@ -75,6 +76,7 @@ class Stage:
             observed_from=self.observed_from or self.begun_at,
             objects=self.objects,
             bytes=self.bytes,
+            begun_snapshot=self.begun_snapshot,
         )
         text = json.dumps(
             {
@@ -85,6 +87,7 @@ class Stage:
                 "observed_from": listing.observed_from.isoformat(),
                 "objects": listing.objects,
                 "bytes": listing.bytes,
+                "begun_snapshot": listing.begun_snapshot,
             }
         )
         temporary = self.folder / f"{MARKER}.tmp"
@@ -118,22 +121,27 @@ class Stage:
 
 
 def complete_listings(staging: Path) -> list[Listing]:
-    """The complete listings that are there, oldest first."""
-    found = []
-    for marker in staging.glob(f"*/{MARKER}"):
+    """The complete listings that are there, oldest first. One that lost a part, or its marker's text, is none."""
+    found = (_read_marker(marker) for marker in staging.glob(f"*/{MARKER}"))
+    return sorted((listing for listing in found if listing is not None), key=lambda listing: listing.begun_at)
+
+
+def _read_marker(marker: Path) -> Listing | None:
+    try:
         said = json.loads(marker.read_text(encoding="utf-8"))
-        found.append(
-            Listing(
-                listing_id=said["listing_id"],
-                parts=tuple(marker.parent / name for name in said["parts"]),
-                begun_at=datetime.fromisoformat(said["begun_at"]),
-                completed_at=datetime.fromisoformat(said["completed_at"]),
-                observed_from=datetime.fromisoformat(said["observed_from"]),
-                objects=said["objects"],
-                bytes=said["bytes"],
-            )
+        listing = Listing(
+            listing_id=said["listing_id"],
+            parts=tuple(marker.parent / name for name in said["parts"]),
+            begun_at=datetime.fromisoformat(said["begun_at"]),
+            completed_at=datetime.fromisoformat(said["completed_at"]),
+            observed_from=datetime.fromisoformat(said["observed_from"]),
+            objects=said["objects"],
+            bytes=said["bytes"],
+            begun_snapshot=said.get("begun_snapshot"),
         )
-    return sorted(found, key=lambda listing: listing.begun_at)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return listing if all(part.is_file() for part in listing.parts) else None
 
 
 def remove(staging: Path, listing_id: str) -> None:

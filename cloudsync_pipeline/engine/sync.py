@@ -10,13 +10,13 @@ import uuid
 from dataclasses import replace
 
 from cloudsync_pipeline.core.errors import CloudSyncError
-from cloudsync_pipeline.engine.execute import execute
+from cloudsync_pipeline.engine.execute import execute, send_nothing
 from cloudsync_pipeline.engine.listing import list_bucket
 from cloudsync_pipeline.engine.observe import receive_events, take_snapshot
 from cloudsync_pipeline.engine.plan import make_plan
 from cloudsync_pipeline.engine.report import assemble, report
 from cloudsync_pipeline.engine.results import Mode, SyncResult, Verdict
-from cloudsync_pipeline.engine.runs import begin
+from cloudsync_pipeline.engine.runs import begin, finish
 from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.lake import runs
 
@@ -46,28 +46,32 @@ async def sync(session: Session, mode: Mode, *, run_id: str, dry_run: bool = Fal
             the rest is owed.
     """
     mode = begin(session, run_id=run_id, mode=effective_mode(session, mode))
+    session.steps = []
     try:
         events = await receive_events(session, run_id=run_id)
         if mode is not Mode.INCREMENTAL or events.gap:
             await list_bucket(session, run_id=run_id)
         await take_snapshot(session, run_id=run_id)
-        plan = await make_plan(session, run_id=run_id, dry_run=dry_run)
+        plan = await make_plan(session, run_id=run_id, dry_run=dry_run, send_next=not dry_run)
         if dry_run:
             result = replace(assemble(session, run_id), plan=plan, verdict=Verdict.PLANNED)
-            runs.finish(session.lake, run_id, verdict=Verdict.PLANNED, error=None, results={}, now=session.clock())
+            finish(session, run_id=run_id, verdict=Verdict.PLANNED)
             return result
-        await execute(session, run_id=run_id, plan_id=plan.plan_id)
+        if plan.operations or plan.held:
+            await execute(session, run_id=run_id, plan_id=plan.plan_id, begun=True)
+        else:
+            send_nothing(session, run_id=run_id)
     except CloudSyncError as error:
         error.integration = error.integration or session.integration
         if dry_run:
-            runs.finish(session.lake, run_id, verdict=Verdict.FAILED, error=str(error), results={}, now=session.clock())
+            finish(session, run_id=run_id, verdict=Verdict.FAILED, error=str(error))
         else:
             await report(session, run_id=run_id, error=error)
         raise
     except BaseException as error:
         # Stopped, or a defect: either way the run must not look as if it were still going on.
         told = f"It was stopped before its end ({type(error).__name__}); what is not confirmed stays owed."
-        runs.finish(session.lake, run_id, verdict=Verdict.FAILED, error=told, results={}, now=session.clock())
+        finish(session, run_id=run_id, verdict=Verdict.FAILED, error=told)
         raise
     return await report(session, run_id=run_id)
 

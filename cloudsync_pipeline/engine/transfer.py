@@ -6,7 +6,18 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from cloudsync_pipeline.core.errors import BadAnswer, CloudSyncError, ContentMismatch, NotFound, PreconditionFailed
+from cloudsync_pipeline.core.errors import (
+    AccessDenied,
+    BadAnswer,
+    CapabilityMissing,
+    CloudSyncError,
+    ContentMismatch,
+    NotFound,
+    PreconditionFailed,
+    Rejected,
+    Throttled,
+    TlsFailed,
+)
 from cloudsync_pipeline.core.fingerprint import Fingerprint
 from cloudsync_pipeline.core.records import FileState, Operation, StorageObject
 from cloudsync_pipeline.engine.session import Session
@@ -35,7 +46,32 @@ class Counter:
     bytes: int = 0
 
 
-async def send(session: Session, operation: Operation, *, replacing: bool, counter: Counter) -> Sent:
+@dataclass(slots=True)
+class Attempt:
+    """One try of one operation, and how far it came.
+
+    Attributes:
+        number: 1 for the first; a later one may find its predecessor's work done.
+        counter: told of bytes that travel.
+        reached: the file manager was asked to change something.
+        half: a part of the content may stand at the path.
+    """
+
+    number: int
+    counter: Counter
+    reached: bool = False
+    half: bool = False
+
+    def left_in_doubt(self, error: CloudSyncError) -> bool:
+        """Whether something may have been done at the file manager although it ended with this error."""
+        return self.half or (self.reached and not isinstance(error, REFUSALS))
+
+
+REFUSALS = (Rejected, AccessDenied, NotFound, CapabilityMissing, Throttled, TlsFailed)
+"""Answers that say that nothing was done."""
+
+
+async def send(session: Session, operation: Operation, *, replacing: bool, attempt: Attempt) -> Sent:
     """Store the object's content as the operation's file.
 
     Raises:
@@ -53,12 +89,17 @@ async def send(session: Session, operation: Operation, *, replacing: bool, count
     try:
         if body.object.etag != operation.etag:
             raise SourceChanged("The object changed since it was planned.", key=path)
-        checked = Checked(body, path, counter)
+        checked = Checked(body, path, attempt.counter)
         size = body.object.size
-        acknowledged = await session.file_manager.put(
-            path,
-            Upload(size=size, chunks=checked.chunks(), replace=replacing, content_type=body.object.content_type),
-        )
+        upload = Upload(size=size, chunks=checked.chunks(), replace=replacing, content_type=body.object.content_type)
+        attempt.reached = True
+        try:
+            acknowledged = await session.file_manager.put(path, upload)
+        except CloudSyncError:
+            whole = session.file_manager.capabilities.atomic_put
+            attempt.half = checked.begun and not whole
+            attempt.reached = not (checked.broke and whole)
+            raise
     except BaseException as error:
         await reading.__aexit__(type(error), error, error.__traceback__)
         raise
@@ -82,13 +123,30 @@ def confirmed(path: str, told: FileState, sent: Fingerprint) -> FileState:
     return replace(told, size=sent.size, fingerprint=sent)
 
 
+def is_other_content(told: FileState, operation: Operation) -> bool:
+    """Whether a file, as the file manager describes it, is not what the operation is about."""
+    wanted, there = operation.fingerprint, told.fingerprint
+    if wanted is None:
+        return False
+    if there is not None and there.kind == wanted.kind:
+        return there != wanted
+    return told.size is not None and told.size != wanted.size
+
+
 @dataclass(slots=True)
 class Checked:
-    """A body that gives its last chunk only after size and hash of all of it were found right."""
+    """A body that gives its last chunk only after size and hash of all of it were found right.
+
+    Attributes:
+        begun: some of it was given away.
+        broke: it ended with an error in place of its last chunk.
+    """
 
     body: ObjectBody
     path: str
     counter: Counter
+    begun: bool = False
+    broke: bool = False
     _fingerprint: Fingerprint | None = field(default=None)
 
     @property
@@ -108,6 +166,15 @@ class Checked:
         Raises:
             ContentMismatch: in place of the last chunk.
         """
+        try:
+            async for chunk in self._verified():
+                self.begun = True
+                yield chunk
+        except CloudSyncError:
+            self.broke = True
+            raise
+
+    async def _verified(self) -> AsyncIterator[bytes]:
         expected = self.body.object
         vouched = expected.fingerprint
         kind = vouched.kind if vouched and vouched.kind in _HASHES else "md5"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
-from cloudsync_pipeline.core.events import Event, EventType, FeedPage, MalformedEvent
+from cloudsync_pipeline.core.events import Event, EventType, FeedPage, MalformedEvent, is_older
+from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.lake.lake import Connection, Lake
 
 _EVENTS_FIELDS: list[pa.Field[Any]] = [
@@ -42,6 +43,10 @@ _OWED_FIELDS: list[pa.Field[Any]] = [
 _OWED = pa.schema(_OWED_FIELDS)
 
 
+LATE = timedelta(days=1)
+"""How far back a newer event of the same key is looked for; reading more of them would cost more than it saves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What of a page was new. `known` counts entries that had been recorded before, malformed ones included."""
@@ -52,15 +57,22 @@ class Recorded:
     by_type: dict[str, int]
 
 
-def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime) -> Recorded:
+CURSOR = "feed_cursor"
+"""Name of the lake's note of how far its feed was read."""
+
+
+def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime, *, cursor: str | None = None) -> Recorded:
     """Commit the entries of a page that are not known yet, and the paths that they make owed.
 
     A page in which nothing is new commits nothing.
+
+    Args:
+        cursor: how far the feed is read with this page, where that has changed; noted in the same commit.
     """
     identities = list(
         dict.fromkeys([*(e.identity for e in page.events), *(m.identity for m in page.malformed), *page.others])
     )
-    if not identities:
+    if not identities and cursor is None:
         return Recorded(0, 0, 0, {})
     known = {
         row[0]
@@ -72,12 +84,13 @@ def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime) -> Recor
     for event in page.events:
         if event.identity not in known:
             fresh.setdefault(event.identity, event)
-    broken = {m.identity: m for m in page.malformed if m.identity not in known}
+    broken = {m.identity: m for m in page.malformed if m.identity not in known and m.identity not in fresh}
     others = [identity for identity in page.others if identity not in known]
     if fresh or broken or others:
         events = _event_rows(list(fresh.values()), list(broken.values()))
-        debts = _debt_rows(list(fresh.values()))
-        seen = pa.table({"identity": [*fresh, *broken, *dict.fromkeys(others)]})
+        late = _superseded(lake, fresh.values(), now)
+        debts = _debt_rows([event for event in fresh.values() if event.identity not in late])
+        seen = pa.table({"identity": list(dict.fromkeys([*fresh, *broken, *others]))})
 
         def work(connection: Connection) -> None:
             connection.register("new_events", events)
@@ -85,6 +98,8 @@ def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime) -> Recor
             connection.register("new_identities", seen)
             try:
                 _store(connection, run_id, now)
+                if cursor is not None:
+                    runs.set_meta(connection, CURSOR, cursor)
             finally:
                 for name in ("new_events", "new_debts", "new_identities"):
                     connection.unregister(name)
@@ -96,10 +111,42 @@ def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime) -> Recor
             message=f"{len(fresh)} new, {len(broken)} malformed",
             unique=("owed", "event_identities"),
         )
+    elif cursor is not None:
+        lake.commit(lambda connection: runs.set_meta(connection, CURSOR, cursor), run_id=run_id, step="cursor")
     by_type: dict[str, int] = {}
     for event in fresh.values():
         by_type[event.event_type] = by_type.get(event.event_type, 0) + 1
     return Recorded(len(fresh), len(broken), len(known), by_type)
+
+
+def _superseded(lake: Lake, events: Iterable[Event], now: datetime) -> frozenset[str]:
+    """Identities of events that came after a newer one of the same key, in this page or lately.
+
+    The newer one made the key owed, so that the storage was asked after both happened, or will be: to ask once more
+    would tell nothing new. Only sequencers can say so; an event without one always counts.
+    """
+    ordered = {
+        event.identity: (event.key, event.sequencer)
+        for event in events
+        if event.sequencer is not None
+        and event.keys == (event.key,)
+        and event.event_type is not EventType.CHANGE_PERMISSION
+    }
+    if not ordered:
+        return frozenset()
+    known = lake.read(
+        """
+        SELECT key, sequencer FROM events
+        WHERE received_at >= ? AND sequencer IS NOT NULL AND event_type <> 'change_permission'
+              AND key IN (SELECT unnest(?::VARCHAR[]))
+        """,
+        [now - LATE, list({key for key, _ in ordered.values()})],
+    )
+    newest: dict[str, str] = {}
+    for key, sequencer in [*known, *ordered.values()]:
+        if key not in newest or is_older(newest[key], than=sequencer):
+            newest[key] = sequencer
+    return frozenset(name for name, (key, mine) in ordered.items() if is_older(mine, than=newest[key]))
 
 
 def _event_rows(events: Sequence[Event], malformed: Sequence[MalformedEvent]) -> pa.Table:
@@ -190,7 +237,8 @@ def _store(connection: Connection, run_id: str, now: datetime) -> None:
     connection.execute(
         """
         MERGE INTO owed USING debts ON owed.path = debts.path AND owed.aspect = debts.aspect
-        WHEN MATCHED THEN UPDATE SET touched_at = ?, next_try = NULL, hint = coalesce(debts.hint, owed.hint)
+        WHEN MATCHED THEN UPDATE SET touched_at = ?, observed_at = NULL, next_try = NULL,
+                                     hint = coalesce(debts.hint, owed.hint)
         WHEN NOT MATCHED THEN INSERT (path, aspect, since, touched_at, reason, attempts, hint)
              VALUES (debts.path, debts.aspect, ?, ?, debts.reason, 0, debts.hint)
         """,

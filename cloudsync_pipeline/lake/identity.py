@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from cloudsync_pipeline.lake import runs
+from cloudsync_pipeline.lake import plans, runs
 from cloudsync_pipeline.lake.lake import Connection, Lake
 
 META = "identity"
@@ -39,9 +39,11 @@ def accept(
             connection.execute("DELETE FROM owed")
         if storage_changed or destination_changed:
             connection.execute("DELETE FROM meta WHERE name IN ('scanned_at', 'feed_cursor')")
+            # What was sent to a destination that stays may be there, and has to be asked about.
+            closed_as = "identity changed" if destination_changed else plans.STORAGE_CHANGED
             connection.execute(
-                "UPDATE plans SET closed_at = now(), closed_as = 'identity changed' "
-                "WHERE closed_at IS NULL OR closed_as = 'superseded'"
+                "UPDATE plans SET closed_at = now(), closed_as = ? WHERE closed_at IS NULL OR closed_as IN (?, ?)",
+                [closed_as, plans.SUPERSEDED, plans.STORAGE_CHANGED],
             )
         runs.set_meta(connection, META, text)
 

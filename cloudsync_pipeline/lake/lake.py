@@ -18,10 +18,11 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from cloudsync_pipeline.core.errors import StateError
-from cloudsync_pipeline.lake import schema, versions
-from cloudsync_pipeline.lake.attach import CATALOG, attach, connect, load_extension
+from cloudsync_pipeline.lake import instances, schema, versions
+from cloudsync_pipeline.lake.attach import CATALOG, attach
 from cloudsync_pipeline.lake.commit import commit
 from cloudsync_pipeline.lake.faults import translate, translated
+from cloudsync_pipeline.lake.instances import Kind
 from cloudsync_pipeline.lake.versions import Change, Snapshot
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Lake:
         self,
         connection: Connection,
         *,
+        kind: Kind,
         folder: Path,
         integration: str,
         read_only: bool,
@@ -53,6 +55,7 @@ class Lake:
         self.staging = folder / "staging"
         self._fence = fence
         self._root = connection
+        self._kind = kind
         self._writing = threading.RLock()
         self._within_commit = False
         self._cursors = threading.Lock()
@@ -99,10 +102,9 @@ class Lake:
         if not read_only:
             for name in ("data", "staging", "tmp"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
-        connection = connect(memory_limit=memory_limit, threads=threads, temp_directory=folder / "tmp")
+        kind = Kind(memory_limit, threads, folder / "tmp")
+        connection = instances.borrow(kind)
         try:
-            load_extension(connection, "sqlite_scanner")
-            load_extension(connection, "ducklake")
             # SQLite's write-ahead log: a long read neither blocks a commit nor is blocked by one.
             journal = () if read_only else ("META_JOURNAL_MODE 'WAL'",)
             attach(
@@ -113,7 +115,7 @@ class Lake:
                 integration=integration,
                 options=("META_BUSY_TIMEOUT 10000", *journal),
             )
-            lake = cls(connection, folder=folder, integration=integration, read_only=read_only, fence=fence)
+            lake = cls(connection, kind=kind, folder=folder, integration=integration, read_only=read_only, fence=fence)
             lake._migrate()
         except BaseException:
             connection.close()
@@ -271,10 +273,13 @@ class Lake:
     def close(self) -> None:
         """Close every connection; a second call does nothing."""
         with self._cursors:
-            self._closed = True
+            done, self._closed = self._closed, True
             idle, self._idle = self._idle, []
-        for cursor in (*idle, self._writer, self._root):
+        if done:
+            return
+        for cursor in (*idle, self._writer):
             cursor.close()
+        instances.give_back(self._root, self._kind)
 
     def __enter__(self) -> Self:
         return self

@@ -10,11 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from cloudsync_pipeline.core.errors import CloudSyncError
+from cloudsync_pipeline.core.errors import CloudSyncError, SnapshotGone
 from cloudsync_pipeline.core.records import StorageObject
 from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.lake.feeding import supersede_plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.owed import DUE, quarantine
 
 COLUMNS = (
     "key, size, etag, last_modified, version_id, storage_class, content_type, "
@@ -22,6 +23,10 @@ COLUMNS = (
 )
 EQUAL = "coalesce(f.size = o.size AND f.source_etag = o.etag, false)"
 """When a file `f` holds its object `o`: the size, and the ETag of the read whose bytes were confirmed."""
+
+PARKED = r"""coalesce(
+    starts_with(f.path, '.cloudsync-parked-' || regexp_extract(f.op_id, '^(.*)-\d+(-[a-z]+)?$', 1) || '-'), false)"""
+"""Whether a file `f` is one that we parked (`core.ordering.parking_name`), not one of a key that looks so."""
 
 NOT_CONTENT = "none"
 """`fingerprint_kind` of an object whose ETag looks like an MD5 and was found not to be one."""
@@ -52,6 +57,7 @@ class Listing:
         parts: its Parquet files, columns as in `storage.base.LISTING_SCHEMA`; at least one.
         begun_at: by our clock, before its first page was requested: debts touched later are not covered by it.
         observed_from: by the storage's clock, its first page: objects observed later are not removed by it.
+        begun_snapshot: of the lake when it began, where that is known: no clock is asked what came after it.
         objects, bytes: what it holds.
     """
 
@@ -62,16 +68,21 @@ class Listing:
     observed_from: datetime
     objects: int
     bytes: int
+    begun_snapshot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a merge changed, compared with the state before; `missed` are differences that nothing had announced."""
+    """What a merge changed, compared with the state before.
+
+    Attributes:
+        drift: paths found to differ that no event had announced; None where none announces them.
+    """
 
     added: int
     changed: int
     removed: int
-    missed: int
+    drift: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +105,9 @@ def is_merged(lake: Lake, listing_id: str) -> bool:
     return lake.one("SELECT 1 FROM listings WHERE listing_id = ?", [listing_id]) is not None
 
 
-def merge_listing(lake: Lake, run_id: str, listing: Listing, *, keep_deleted: bool, now: datetime) -> Merged:
+def merge_listing(
+    lake: Lake, run_id: str, listing: Listing, *, keep_deleted: bool, announced: bool, now: datetime
+) -> Merged:
     """Make `objects` what a complete listing shows, and owe every path that differs then.
 
     Times of modification are compared to the second, which is all that a HEAD gives.
@@ -102,7 +115,11 @@ def merge_listing(lake: Lake, run_id: str, listing: Listing, *, keep_deleted: bo
 
     Args:
         keep_deleted: the policy keeps files whose object is gone, so these are no debt.
+        announced: there is a feed and a first scan, so that differences which are not owed yet are drift.
     """
+
+    begun = _snapshot_there(lake, listing.begun_snapshot)
+    undisturbed = begun is not None and lake.last_change("objects") <= begun
 
     def work(connection: Connection) -> Merged:
         connection.execute(
@@ -110,16 +127,26 @@ def merge_listing(lake: Lake, run_id: str, listing: Listing, *, keep_deleted: bo
             + ", ".join("'" + str(part).replace("'", "''") + "'" for part in listing.parts)
             + "])"
         )
-        added, changed, removed = _merge_objects(connection, listing)
-        missed = _owe_differences(connection, listing.begun_at, keep_deleted=keep_deleted, now=now)
+        added, changed, removed = _merge_objects(connection, listing, undisturbed=undisturbed)
+        new = _owe_differences(connection, listing, begun, keep_deleted=keep_deleted, now=now)
+        drift = new if announced else None
         connection.execute(
-            "INSERT INTO listings (listing_id, started_at, completed_at, merged_at, objects, bytes, run_id) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [listing.listing_id, listing.begun_at, listing.completed_at, now, listing.objects, listing.bytes, run_id],
+            "INSERT INTO listings (listing_id, started_at, completed_at, merged_at, objects, bytes, run_id, drift) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                listing.listing_id,
+                listing.begun_at,
+                listing.completed_at,
+                now,
+                listing.objects,
+                listing.bytes,
+                run_id,
+                drift,
+            ],
         )
         runs.set_meta(connection, "scanned_at", listing.begun_at.isoformat())
         supersede_plans(connection, now)
-        return Merged(added, changed, removed, missed)
+        return Merged(added, changed, removed, drift)
 
     return lake.commit(
         work,
@@ -130,18 +157,30 @@ def merge_listing(lake: Lake, run_id: str, listing: Listing, *, keep_deleted: bo
     )
 
 
-def _merge_objects(connection: Connection, listing: Listing) -> tuple[int, int, int]:
+def _snapshot_there(lake: Lake, snapshot: int | None) -> int | None:
+    """The snapshot, where its tables can still be read."""
+    if snapshot is None:
+        return None
+    try:
+        return lake.as_of(snapshot)
+    except SnapshotGone:
+        return None
+
+
+def _merge_objects(connection: Connection, listing: Listing, *, undisturbed: bool) -> tuple[int, int, int]:
+    """`undisturbed`: no object was observed since the listing began, whatever the storage's clock says."""
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE incoming AS
         SELECT l.*, o.key IS NOT NULL AS known
         FROM listed l LEFT JOIN objects o ON o.key = l.key
         WHERE o.key IS NULL
-           OR (o.observed_at <= l.observed_at
+           OR ((? OR o.observed_at <= l.observed_at)
                AND (o.etag <> l.etag OR o.size <> l.size
                     OR date_trunc('second', o.last_modified) IS DISTINCT FROM date_trunc('second', l.last_modified)
                     OR (l.version_id IS NOT NULL AND o.version_id IS DISTINCT FROM l.version_id)))
-        """
+        """,
+        [undisturbed],
     )
     # A storage that is changed while it is listed may show a key on two pages; the later look counts.
     if connection.execute("SELECT 1 FROM incoming GROUP BY key HAVING count(*) > 1 LIMIT 1").fetchone():
@@ -154,9 +193,9 @@ def _merge_objects(connection: Connection, listing: Listing) -> tuple[int, int, 
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE vanished AS
-        SELECT o.key FROM objects o ANTI JOIN listed l ON o.key = l.key WHERE o.observed_at <= ?
+        SELECT o.key FROM objects o ANTI JOIN listed l ON o.key = l.key WHERE ? OR o.observed_at <= ?
         """,
-        [listing.observed_from],
+        [undisturbed, listing.observed_from],
     )
     added = _count(connection, "SELECT count(*) FROM incoming WHERE NOT known")
     changed = _count(connection, "SELECT count(*) FROM incoming WHERE known")
@@ -170,23 +209,26 @@ def _merge_objects(connection: Connection, listing: Listing) -> tuple[int, int, 
     return added, changed, removed
 
 
-def _owe_differences(connection: Connection, begun_at: datetime, *, keep_deleted: bool, now: datetime) -> int:
+def _owe_differences(
+    connection: Connection, listing: Listing, begun: int | None, *, keep_deleted: bool, now: datetime
+) -> int:
     """Bring `owed` in line with the difference of `objects` and `files`; returns how many debts are new."""
-    gone = "o.key IS NULL" if keep_deleted else "false"
+    gone = f"(o.key IS NULL AND NOT {PARKED})" if keep_deleted else "false"
+    begun_at = listing.begun_at
     if _count(connection, "SELECT count(*) FROM owed WHERE aspect = 'content'"):
+        _find_covered(connection, begun_at, begun)
         connection.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE paid AS
-            SELECT w.path FROM owed w
+            SELECT w.path FROM covered w
             LEFT JOIN objects o ON o.key = w.path LEFT JOIN files f ON f.path = w.path
-            WHERE w.aspect = 'content' AND w.touched_at <= ?
-              AND ({EQUAL} OR (o.key IS NULL AND f.path IS NULL) OR {gone})
-            """,
-            [begun_at],
+            WHERE {EQUAL} OR (o.key IS NULL AND f.path IS NULL) OR {gone}
+            """
         )
         connection.execute("DELETE FROM owed WHERE aspect = 'content' AND path IN (SELECT path FROM paid)")
         connection.execute(
-            "UPDATE owed SET observed_at = ? WHERE aspect = 'content' AND touched_at <= ?", [begun_at, begun_at]
+            "UPDATE owed SET observed_at = ? WHERE aspect = 'content' AND path IN (SELECT path FROM covered)",
+            [begun_at],
         )
     connection.execute(
         f"""
@@ -215,16 +257,35 @@ def _owe_differences(connection: Connection, begun_at: datetime, *, keep_deleted
     return _count(connection, "SELECT count(*) FROM missed")
 
 
+def _find_covered(connection: Connection, begun_at: datetime, begun: int | None) -> None:
+    """`covered(path)`: the debts that were not touched since the listing began, so that it answers for them."""
+    if begun is None:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE covered AS "
+            "SELECT path FROM owed WHERE aspect = 'content' AND touched_at <= ?",
+            [begun_at],
+        )
+        return
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE covered AS
+        SELECT w.path FROM owed w
+        SEMI JOIN (SELECT path, touched_at FROM owed AT (VERSION => {begun}) WHERE aspect = 'content') b
+            ON b.path = w.path AND b.touched_at = w.touched_at
+        WHERE w.aspect = 'content'
+        """
+    )
+
+
 def keys_to_observe(lake: Lake, now: datetime, *, after: str | None = None, limit: int = 1000) -> list[str]:
     """Owed keys that were named since the storage was last asked about them, in order, after `after`."""
     rows = lake.read(
-        """
+        f"""
         SELECT path FROM owed
-        WHERE aspect = 'content' AND (observed_at IS NULL OR observed_at < touched_at)
-          AND (next_try IS NULL OR next_try <= ?) AND (? IS NULL OR path > ?)
-        ORDER BY path LIMIT ?
+        WHERE aspect = 'content' AND observed_at IS NULL AND {DUE} AND ($after IS NULL OR path > $after)
+        ORDER BY path LIMIT $limit
         """,
-        [now, after, after, limit],
+        {"now": now, "after": after, "limit": limit},
     )
     return [row[0] for row in rows]
 
@@ -241,7 +302,7 @@ class Observation:
 def record_observations(lake: Lake, run_id: str, observations: Sequence[Observation], now: datetime) -> Merged:
     """Make `objects` what was observed of single keys. Keys must be owed; they stay owed."""
     if not observations:
-        return Merged(0, 0, 0, 0)
+        return Merged(0, 0, 0)
     seen = pa.Table.from_pylist([_seen_row(observation) for observation in observations], schema=_SEEN)
     asked_at = min(observation.asked_at for observation in observations)
 
@@ -263,8 +324,14 @@ class Unanswered:
     error: CloudSyncError
 
 
-def record_unanswered(lake: Lake, run_id: str, unanswered: Sequence[Unanswered]) -> None:
-    """Note with each debt why it could not be looked at; it stays owed and is looked at again next time."""
+def record_unanswered(
+    lake: Lake, run_id: str, unanswered: Sequence[Unanswered], *, quarantine_after: int, now: datetime
+) -> None:
+    """Note with each debt why it could not be looked at; it stays owed and is looked at again next time.
+
+    Args:
+        quarantine_after: a key about which the storage is silent in so many runs is quarantined.
+    """
     if not unanswered:
         return
     rows = pa.table(
@@ -284,6 +351,12 @@ def record_unanswered(lake: Lake, run_id: str, unanswered: Sequence[Unanswered])
                 FROM unanswered u WHERE u.path = owed.path AND owed.aspect = 'content'
                 """
             )
+            failing = connection.execute(
+                "SELECT path, aspect, attempts FROM owed "
+                "WHERE aspect = 'content' AND attempts >= ? AND path IN (SELECT path FROM unanswered)",
+                [quarantine_after],
+            ).fetchall()
+            quarantine(connection, failing, quarantine_after, now)
         finally:
             connection.unregister("unanswered")
 
@@ -305,7 +378,7 @@ def _observe(connection: Connection, asked_at: datetime, now: datetime) -> Merge
         "UPDATE owed SET observed_at = ? WHERE aspect = 'content' AND path IN (SELECT key FROM seen)", [asked_at]
     )
     supersede_plans(connection, now)
-    return Merged(int(row[0]), int(row[1]), int(row[2]), 0)
+    return Merged(int(row[0]), int(row[1]), int(row[2]))
 
 
 def _seen_row(observation: Observation) -> dict[str, object]:
@@ -333,3 +406,11 @@ def _seen_row(observation: Observation) -> dict[str, object]:
 def _count(connection: Connection, sql: str) -> int:
     row = connection.execute(sql).fetchone()
     return int(row[0]) if row else 0
+
+
+def drift_over_time(lake: Lake, limit: int = 100) -> list[tuple[datetime, int]]:
+    """When full scans were merged and what each found that no event had announced, newest first."""
+    rows = lake.read(
+        "SELECT merged_at, drift FROM listings WHERE drift IS NOT NULL ORDER BY merged_at DESC LIMIT ?", [limit]
+    )
+    return [(row[0], int(row[1])) for row in rows]

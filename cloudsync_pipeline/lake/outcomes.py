@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from cloudsync_pipeline.core.records import Operation, Outcome, OutcomeStatus
-from cloudsync_pipeline.core.retry import quarantine_until
+from cloudsync_pipeline.core.retry import LONGEST_QUARANTINE
+from cloudsync_pipeline.lake import plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.owed import quarantine
 from cloudsync_pipeline.lake.scripts import run_script
 
 _RESULTS_FIELDS: list[pa.Field[Any]] = [
@@ -62,19 +64,25 @@ def record(
     done: Sequence[Done],
     *,
     quarantine_after: int,
+    permissions: bool,
     dispatched_seq: int | None,
     now: datetime,
+    close: bool = False,
 ) -> None:
     """Commit a batch of outcomes. Of any path, a batch holds outcomes of one stage of a plan only.
 
     Args:
         quarantine_after: a path that failed in so many runs is quarantined.
+        permissions: the file manager can set them, so that those asked for are owed until it has.
         dispatched_seq: operations up to this one may be sent once this is committed; None leaves it as it is.
+        close: the plan is executed with this batch.
 
     Raises:
         CommitFailed, StorageFull: nothing of it was recorded; sending must stop.
     """
     results = pa.Table.from_pylist([_row(item) for item in done], schema=_RESULTS)
+    kinds = {(item.operation.kind.value, item.outcome.status is OutcomeStatus.DONE) for item in done}
+    makes_room = not kinds.isdisjoint({("move", True), ("delete", True)}) or any(one.outcome.gone for one in done)
 
     def work(connection: Connection) -> None:
         connection.register("results_in", results)
@@ -82,12 +90,25 @@ def record(
             connection.execute("CREATE OR REPLACE TEMP TABLE results AS SELECT * FROM results_in")
         finally:
             connection.unregister("results_in")
-        run_script(connection, "record_outcomes", {"run_id": run_id, "now": now})
-        _quarantine(connection, quarantine_after, now)
+        run_script(connection, "record_outcomes", {"run_id": run_id})
+        if ("move", True) in kinds:
+            run_script(connection, "record_moves", {})
+        if ("delete", True) in kinds:
+            run_script(connection, "record_deletes", {})
+        run_script(connection, "record_debts", {"now": now, "permissions": permissions})
+        if any(not succeeded for _, succeeded in kinds):
+            run_script(connection, "record_failures", {"now": now})
+            _quarantine(connection, quarantine_after, now)
+        if makes_room:
+            run_script(connection, "record_room", {})
         if dispatched_seq is not None:
             connection.execute(
                 "UPDATE plans SET dispatched_seq = greatest(?, coalesce(dispatched_seq, -1)) WHERE plan_id = ?",
                 [dispatched_seq, plan_id],
+            )
+        if close:
+            connection.execute(
+                "UPDATE plans SET closed_at = ?, closed_as = ? WHERE plan_id = ?", [now, plans.EXECUTED, plan_id]
             )
 
     lake.commit(
@@ -95,7 +116,7 @@ def record(
         run_id=run_id,
         step="execute",
         message=f"{len(done)} outcomes of {plan_id}",
-        unique=("files", "owed", "desired_permissions"),
+        unique=("files", "owed", *(("desired_permissions",) if ("move", True) in kinds else ())),
     )
 
 
@@ -108,31 +129,12 @@ def _quarantine(connection: Connection, quarantine_after: int, now: datetime) ->
           ON w.path IN (r.path, r.new_path)
          AND w.aspect = CASE WHEN r.kind IN ('set_permissions', 'read_permissions')
                              THEN 'permissions' ELSE 'content' END
-        WHERE r.status = 'quarantined' OR (r.status = 'failed' AND w.attempts >= ?)
+        WHERE (r.status = 'quarantined' AND w.path = coalesce(r.new_path, r.path))
+           OR (r.status = 'failed' AND w.attempts >= ?)
         """,
         [quarantine_after],
     ).fetchall()
-    if not rows:
-        return
-    until = pa.table(
-        {
-            "path": [path for path, _, _ in rows],
-            "aspect": [aspect for _, aspect, _ in rows],
-            "until": pa.array(
-                [quarantine_until(now, attempts, quarantine_after) for _, _, attempts in rows],
-                pa.timestamp("us", tz="UTC"),
-            ),
-        }
-    )
-    connection.register("quarantined", until)
-    connection.execute(
-        """
-        UPDATE owed SET quarantined_at = coalesce(quarantined_at, ?), next_try = q.until
-        FROM quarantined q WHERE q.path = owed.path AND q.aspect = owed.aspect
-        """,
-        [now],
-    )
-    connection.unregister("quarantined")
+    quarantine(connection, rows, quarantine_after, now)
 
 
 def _row(item: Done) -> dict[str, object]:
@@ -140,7 +142,8 @@ def _row(item: Done) -> dict[str, object]:
     file = outcome.file
     print_ = file.fingerprint if file else None
     permissions = file.permissions if file else None
-    wait = outcome.retry_after
+    # An absurd wait is no reason never to try again.
+    wait = min(outcome.retry_after or 0.0, LONGEST_QUARANTINE.total_seconds())
     return {
         "op_id": operation.op_id,
         "plan_id": operation.plan_id,

@@ -10,18 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import pyarrow as pa
-
 from cloudsync_pipeline.core.guard import WINDOW, Judgement
-from cloudsync_pipeline.core.ordering import Leg, Move, order_moves
+from cloudsync_pipeline.lake import approvals, moving
 from cloudsync_pipeline.lake.feeding import supersede_plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
-from cloudsync_pipeline.lake.observing import EQUAL, NOT_CONTENT
+from cloudsync_pipeline.lake.observing import EQUAL, NOT_CONTENT, PARKED
+from cloudsync_pipeline.lake.owed import DUE
 from cloudsync_pipeline.lake.scripts import run_script
 
 CLEARING_STAGE = 0
-"""Deletes that make room come first, then moves, then content, then the other deletes, then permissions."""
-FIRST_MOVE_STAGE = 1
+"""Deletes that make room; see `moving.FIRST_MOVE_STAGE` for what follows."""
 
 EXAMPLES = 20
 
@@ -33,11 +31,13 @@ class PlanRules:
     Attributes:
         keep_deleted: files whose object is gone stay.
         read_permissions: permissions of new files are to be learnt by an operation of their own.
+        move_attempts: a move that failed in so many runs is planned as a delete and a create from then on.
         etag_may_be_md5, move, delete, permissions, folders_are_files, case_sensitive: as the ends declare.
     """
 
     keep_deleted: bool = False
     read_permissions: bool = True
+    move_attempts: int = 5
     etag_may_be_md5: bool = False
     move: bool = True
     delete: bool = True
@@ -48,7 +48,7 @@ class PlanRules:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan as made. `plan_id` is None for a dry run, which stored nothing.
+    """A plan as made. `plan_id` is None for a dry run; neither it nor a plan of nothing is stored.
 
     Attributes:
         by_kind: operations to send, by kind, without the held ones.
@@ -78,6 +78,7 @@ class DeleteFacts:
     planned: int
     done_in_window: int
     files_at_start: int
+    files_now: int
 
 
 def make(
@@ -89,22 +90,33 @@ def make(
     rules: PlanRules,
     judge: Callable[[DeleteFacts], Judgement],
     now: datetime,
+    sent_up_to: int | None = None,
+    again: bool = False,
     dry_run: bool = False,
 ) -> Planned:
     """Plan everything that is owed, due and observed; commit the plan, and with it the debts that are none.
 
-    Older open plans are closed as superseded. Nothing is committed for a dry run.
+    Older open plans are closed as superseded. Nothing is committed for a dry run, and where nothing is due.
+
+    Args:
+        sent_up_to: the plan's operations up to this one may be sent as soon as it is committed.
+        again: this run has sent a plan before; what failed in it is left to the next run.
     """
-    at_start = _files_at_window_start(lake, now)
+    outlook = _look_ahead(lake, now)
+    if not outlook.due and (dry_run or not outlook.open_plans):
+        return replace(outlook.nothing, plan_id=None if dry_run else plan_id)
     base = lake.current_snapshot()
     result: list[Planned] = []
 
     def work(connection: Connection) -> None:
-        planned = _classify(connection, plan_id, rules, judge, at_start, now)
+        planned = _classify(connection, run_id, plan_id, rules, judge, now, outlook.nothing, again)
         if dry_run:
             result.append(replace(planned, plan_id=None))
             raise _DryRunOver
-        _store(connection, run_id, plan_id, mode, base, planned, now)
+        _pay(connection, planned, now)
+        supersede_plans(connection, now)
+        if planned.by_kind or planned.held:
+            _store(connection, run_id, plan_id, mode, base, planned, sent_up_to, now)
         result.append(planned)
 
     try:
@@ -118,22 +130,51 @@ class _DryRunOver(Exception):
     """Rolls back what a dry run computed."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """Whether there is anything to plan: debts that are due, plans that are open; and the plan of nothing."""
+
+    due: int
+    open_plans: int
+    nothing: Planned
+
+
+def _look_ahead(lake: Lake, now: datetime) -> _Outlook:
+    row = lake.one(
+        f"""
+        SELECT count(*) FILTER (WHERE {DUE} AND (aspect = 'permissions' OR observed_at IS NOT NULL)),
+               (SELECT count(*) FROM plans WHERE closed_at IS NULL),
+               count(DISTINCT path) FILTER (WHERE quarantined_at IS NOT NULL AND NOT {DUE}),
+               count(*) FILTER (WHERE aspect = 'content' AND quarantined_at IS NULL
+                                AND (observed_at IS NULL OR NOT {DUE}))
+        FROM owed
+        """,
+        {"now": now},
+    ) or (0, 0, 0, 0)
+    due, open_plans, quarantined, waiting = map(int, row)
+    nothing = Planned(None, {}, 0, None, 0, 0, quarantined, waiting, ())
+    return _Outlook(due, open_plans, nothing)
+
+
 def _classify(
     connection: Connection,
+    run_id: str,
     plan_id: str,
     rules: PlanRules,
     judge: Callable[[DeleteFacts], Judgement],
-    at_start: int | None,
     now: datetime,
+    nothing: Planned,
+    again: bool,
 ) -> Planned:
+    _find_failed(connection, run_id if again else None)
     may_be_md5 = "regexp_full_match(o.etag, '[0-9a-f]{32}')" if rules.etag_may_be_md5 else "false"
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE due AS
-        SELECT w.path, w.reason,
+        SELECT w.path, w.reason, coalesce(w.attempts, 0) AS attempts, w.last_error_kind,
                CASE WHEN {EQUAL} THEN 'paid'
                     WHEN o.key IS NULL AND f.path IS NULL THEN 'paid'
-                    WHEN o.key IS NULL AND {_sql(rules.keep_deleted or not rules.delete)} THEN 'paid'
+                    WHEN o.key IS NULL AND ($keep OR NOT $delete) AND NOT {PARKED} THEN 'paid'
                     WHEN o.key IS NULL THEN 'delete'
                     WHEN f.path IS NULL THEN 'create'
                     ELSE 'update' END AS kind,
@@ -145,176 +186,81 @@ def _classify(
                     WHEN o.fingerprint_kind IS NOT NULL THEN o.fingerprint_value
                     WHEN {may_be_md5} THEN o.etag END AS fingerprint_value,
                f.internal_id, f.size AS file_size, f.fingerprint_kind AS file_kind, f.fingerprint_value AS file_value
-        FROM owed w
+        FROM (SELECT * FROM owed WHERE aspect = 'content' AND observed_at IS NOT NULL AND {DUE}) w
         LEFT JOIN objects o ON o.key = w.path
         LEFT JOIN files f ON f.path = w.path
-        WHERE w.aspect = 'content' AND (w.next_try IS NULL OR w.next_try <= ?) AND w.observed_at >= w.touched_at
+        WHERE w.path NOT IN (SELECT path FROM failed_before WHERE aspect = 'content')
         """,
-        [now],
+        {"now": now, "keep": rules.keep_deleted, "delete": rules.delete},
     )
-    _pair_moves(connection, possible=rules.move)
-    facts = DeleteFacts(
-        planned=_count(connection, "SELECT count(*) FROM due WHERE kind = 'delete'"),
-        done_in_window=_count(
-            connection,
-            "SELECT count(*) FROM outcomes WHERE kind = 'delete' AND status = 'done' AND ended_at > ?",
-            [now - WINDOW],
-        ),
-        files_at_start=0,
-    )
-    files_now = _count(connection, "SELECT count(*) FROM files")
-    # A lake younger than the window had no files at its start: then those of now and those deleted since count.
-    facts = replace(facts, files_at_start=at_start or files_now + facts.done_in_window)
-    judgement = judge(facts)
-    _find_obstacles(connection, rules)
+    moving.pair_moves(connection, possible=rules.move, give_up_after=rules.move_attempts)
+    if not rules.delete:
+        connection.execute("UPDATE due SET kind = 'paid' WHERE kind = 'delete'")
+    judgement = _judge_deletes(connection, judge, now)
+    moving.find_obstacles(connection, folders_are_files=rules.folders_are_files, case_sensitive=rules.case_sensitive)
+    approvals.stop_unapproved(connection, held=judgement.held)
     if judgement.held:
-        # What a held delete stands in the way of would be refused: it waits with it.
-        connection.execute("DELETE FROM due WHERE kind <> 'delete' AND path IN (SELECT blocked FROM obstacles)")
-        connection.execute("DELETE FROM moves WHERE new_path IN (SELECT blocked FROM obstacles)")
-    last_move_stage = _order(connection, plan_id, rules)
+        moving.let_blocked_wait(connection)
+    last_move_stage = moving.order(
+        connection, plan_id, folders_are_files=rules.folders_are_files, case_sensitive=rules.case_sensitive
+    )
     run_script(
         connection,
-        "plan_operations",
+        "plan_permissions",
         {
-            "plan_id": plan_id,
             "now": now,
-            "held": judgement.held,
-            "clearing": CLEARING_STAGE,
-            "content": last_move_stage + 1,
-            "permissions_possible": rules.permissions,
+            "possible": rules.permissions,
             "learn": rules.read_permissions and rules.permissions,
         },
     )
-    return _summary(connection, plan_id, judgement, now)
+    run_script(
+        connection,
+        "plan_operations",
+        {"clearing": CLEARING_STAGE, "content": last_move_stage + 1, "permissions_possible": rules.permissions},
+    )
+    return _summary(connection, plan_id, judgement, nothing)
 
 
-def _pair_moves(connection: Connection, *, possible: bool) -> None:
-    """Renames: content that leaves one path and is wanted at another, unmistakably. No byte travels for them."""
+def _find_failed(connection: Connection, run_id: str | None) -> None:
+    """`failed_before(path, aspect)`: what this run tried in vain."""
     connection.execute(
         """
-        CREATE OR REPLACE TEMP TABLE moves AS
-        WITH leaving AS (
-            SELECT file_kind, file_value, file_size, any_value(path) AS path, any_value(internal_id) AS internal_id
-            FROM due
-            WHERE kind IN ('delete', 'update') AND file_value IS NOT NULL AND file_size > 0 AND ?
-            GROUP BY file_kind, file_value, file_size HAVING count(*) = 1
-        ), wanted AS (
-            SELECT d.fingerprint_kind, d.fingerprint_value, d.size, any_value(d.path) AS path,
-                   any_value(d.etag) AS etag, any_value(d.version_id) AS version_id,
-                   any_value(d.content_type) AS content_type
-            FROM due d
-            SEMI JOIN leaving l
-                ON l.file_kind = d.fingerprint_kind AND l.file_value = d.fingerprint_value AND l.file_size = d.size
-            WHERE d.kind IN ('create', 'update')
-            GROUP BY d.fingerprint_kind, d.fingerprint_value, d.size HAVING count(*) = 1
-        )
-        SELECT row_number() OVER (ORDER BY l.path) AS number, l.path, w.path AS new_path, w.size, w.etag, w.version_id,
-               w.content_type, l.internal_id, w.fingerprint_kind, w.fingerprint_value
-        FROM leaving l JOIN wanted w
-            ON l.file_kind = w.fingerprint_kind AND l.file_value = w.fingerprint_value AND l.file_size = w.size
-        WHERE l.path <> w.path
-        """,
-        [possible],
-    )
-    connection.execute("DELETE FROM due WHERE path IN (SELECT new_path FROM moves)")
-    connection.execute("DELETE FROM due WHERE kind = 'delete' AND path IN (SELECT path FROM moves)")
-    # A file that moves away leaves its path free: what is wanted there is new.
-    connection.execute("UPDATE due SET kind = 'create' WHERE kind = 'update' AND path IN (SELECT path FROM moves)")
-
-
-def _above(column: str) -> str:
-    """SQL that gives one row for each folder above the path in a column: `a/b/c` gives `a` and `a/b`."""
-    parts = f"string_split({column}, '/')"
-    return f"unnest(list_transform(range(1, len({parts})), i -> array_to_string({parts}[1:i], '/')))"
-
-
-def _find_obstacles(connection: Connection, rules: PlanRules) -> None:
-    """Deletes that have to come before something else: `obstacles(path, blocked)`."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE obstacles (path VARCHAR, blocked VARCHAR)")
-    connection.execute(
+        CREATE OR REPLACE TEMP TABLE failed_before AS
+        SELECT unnest(list_filter([path, new_path], p -> p IS NOT NULL)) AS path,
+               CASE WHEN kind IN ('set_permissions', 'read_permissions') THEN 'permissions' ELSE 'content' END AS aspect
+        FROM outcomes WHERE run_id = ? AND status IN ('failed', 'quarantined')
         """
-        CREATE OR REPLACE TEMP VIEW arriving AS
-        SELECT path FROM due WHERE kind = 'create' UNION ALL SELECT new_path FROM moves
-        """
+        if run_id is not None
+        else "CREATE OR REPLACE TEMP TABLE failed_before (path VARCHAR, aspect VARCHAR)",
+        [run_id] if run_id is not None else [],
     )
-    if not rules.folders_are_files:
-        above = _above("path")
-        connection.execute(
-            f"""
-            INSERT INTO obstacles
-            SELECT d.path, a.blocked
-            FROM due d JOIN (SELECT path AS blocked, {above} AS folder FROM arriving) a ON a.folder = d.path
-            WHERE d.kind = 'delete'
-            UNION ALL
-            SELECT d.path, a.path
-            FROM (SELECT path, {above} AS folder FROM due WHERE kind = 'delete') d JOIN arriving a ON a.path = d.folder
-            """
-        )
-    if not rules.case_sensitive:
-        connection.execute(
-            """
-            INSERT INTO obstacles
-            SELECT d.path, a.path FROM due d JOIN arriving a ON lower(a.path) = lower(d.path) AND a.path <> d.path
-            WHERE d.kind = 'delete'
-            """
-        )
 
 
-def _order(connection: Connection, plan_id: str, rules: PlanRules) -> int:
-    """Turn `moves` into `legs` with stages; returns the last stage that a move may stand in."""
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE legs "
-        "(number BIGINT, stage INTEGER, path VARCHAR, new_path VARCHAR, final BOOLEAN)"
+def _judge_deletes(connection: Connection, judge: Callable[[DeleteFacts], Judgement], now: datetime) -> Judgement:
+    planned = _count(connection, "SELECT count(*) FROM due WHERE kind = 'delete'")
+    if planned == 0:
+        return Judgement(held=False)
+    done = _count(
+        connection,
+        "SELECT count(*) FROM outcomes WHERE kind = 'delete' AND status = 'done' AND ended_at > ?",
+        [now - WINDOW],
     )
-    entangled = _entangled(connection, rules)
-    found = [Move(int(n), p, q) for n, p, q in entangled]
-    legs: list[Leg] = order_moves(
-        found, plan_id=plan_id, folders_are_files=rules.folders_are_files, case_sensitive=rules.case_sensitive
-    )
-    if legs:
-        rows = pa.table(
-            {
-                "number": [leg.number for leg in legs],
-                "stage": [FIRST_MOVE_STAGE + leg.stage for leg in legs],
-                "path": [leg.path for leg in legs],
-                "new_path": [leg.new_path for leg in legs],
-                "final": [leg.final for leg in legs],
-            }
-        )
-        connection.register("ordered_legs", rows)
-        connection.execute("INSERT INTO legs SELECT number, stage, path, new_path, final FROM ordered_legs")
-        connection.unregister("ordered_legs")
-    connection.execute(
-        f"INSERT INTO legs SELECT number, {FIRST_MOVE_STAGE}, path, new_path, true FROM moves "
-        "WHERE number NOT IN (SELECT number FROM legs)"
-    )
-    return max((FIRST_MOVE_STAGE + leg.stage for leg in legs), default=FIRST_MOVE_STAGE)
-
-
-def _entangled(connection: Connection, rules: PlanRules) -> list[tuple[int, str, str]]:
-    """The moves whose target is, holds, or lies below what another move (or itself) takes away."""
-    fold = "" if rules.case_sensitive else "lower"
-    conditions = [
-        f"SELECT m.number AS one, n.number AS other FROM moves m JOIN moves n ON {fold}(n.path) = {fold}(m.new_path)"
-    ]
-    if not rules.folders_are_files:
-        for column, joined in (("new_path", "path"), ("path", "new_path")):
-            above = _above(column)
-            conditions.append(
-                f"SELECT m.number AS one, n.number AS other FROM (SELECT number, {above} AS folder FROM moves) m "
-                f"JOIN moves n ON {fold}(n.{joined}) = {fold}(m.folder)"
-            )
-    return connection.execute(
-        "WITH pairs AS (" + " UNION ALL ".join(conditions) + "), numbers AS "
-        "(SELECT one AS number FROM pairs UNION SELECT other FROM pairs) "
-        "SELECT number, path, new_path FROM moves SEMI JOIN numbers USING (number) ORDER BY number"
-    ).fetchall()
+    files_now = _count(connection, "SELECT count(*) FROM files")
+    # A lake younger than the window had no files at its start: then those of now and those deleted since count.
+    at_start = _files_at_window_start(connection, now) or files_now + done
+    return judge(DeleteFacts(planned, done, at_start, files_now))
 
 
 def _store(
-    connection: Connection, run_id: str, plan_id: str, mode: str, base: int, planned: Planned, now: datetime
+    connection: Connection,
+    run_id: str,
+    plan_id: str,
+    mode: str,
+    base: int,
+    planned: Planned,
+    sent_up_to: int | None,
+    now: datetime,
 ) -> None:
-    supersede_plans(connection, now)
     connection.execute(
         """
         INSERT INTO operations (op_id, plan_id, seq, stage, kind, path, new_path, size, etag, version_id, content_type,
@@ -327,70 +273,83 @@ def _store(
         [plan_id, plan_id],
     )
     connection.execute(
-        "INSERT INTO plans (plan_id, run_id, made_at, mode, base_snapshot, operations, held, guard_reason) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [plan_id, run_id, now, mode, base, sum(planned.by_kind.values()), planned.held, planned.guard_reason],
-    )
-    connection.execute(
-        "DELETE FROM owed WHERE aspect = 'content' AND path IN (SELECT path FROM due WHERE kind = 'paid')"
-    )
-    connection.execute("DELETE FROM owed WHERE aspect = 'permissions' AND path IN (SELECT path FROM permissions_paid)")
-    connection.execute(
-        """
-        INSERT INTO owed (path, aspect, since, touched_at, observed_at, reason, attempts)
-        SELECT path, 'permissions', ?, ?, ?, 'new file', 0 FROM permissions_new
-        """,
-        [now, now, now],
+        "INSERT INTO plans (plan_id, run_id, made_at, mode, base_snapshot, operations, held, guard_reason, "
+        "dispatched_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            plan_id,
+            run_id,
+            now,
+            mode,
+            base,
+            sum(planned.by_kind.values()),
+            planned.held,
+            planned.guard_reason,
+            sent_up_to if planned.by_kind else None,
+        ],
     )
 
 
-def _summary(connection: Connection, plan_id: str, judgement: Judgement, now: datetime) -> Planned:
+def _pay(connection: Connection, planned: Planned, now: datetime) -> None:
+    """Debts that turned out to be none are paid, and the permissions of new files are owed."""
+    if planned.paid:
+        connection.execute(
+            "DELETE FROM owed WHERE aspect = 'content' AND path IN (SELECT path FROM due WHERE kind = 'paid')"
+        )
+    if _count(connection, "SELECT count(*) FROM permissions_paid"):
+        connection.execute(
+            "DELETE FROM owed WHERE aspect = 'permissions' AND path IN (SELECT path FROM permissions_paid)"
+        )
+    approvals.forget_paid(connection)
+    if _count(connection, "SELECT count(*) FROM permissions_new"):
+        connection.execute(
+            """
+            INSERT INTO owed (path, aspect, since, touched_at, observed_at, reason, attempts)
+            SELECT path, 'permissions', ?, ?, ?, 'new file', 0 FROM permissions_new
+            """,
+            [now, now, now],
+        )
+
+
+def _summary(connection: Connection, plan_id: str, judgement: Judgement, nothing: Planned) -> Planned:
     by_kind = dict(
         connection.execute(
             "SELECT kind, count(*) FROM planned_operations WHERE NOT held GROUP BY kind ORDER BY kind"
         ).fetchall()
     )
-    held = _count(connection, "SELECT count(*) FROM planned_operations WHERE held")
-    size = _count(
-        connection,
-        "SELECT coalesce(sum(size), 0)::BIGINT FROM planned_operations WHERE kind IN ('create', 'update') AND NOT held",
-    )
-    paid = _count(connection, "SELECT count(*) FROM due WHERE kind = 'paid'")
-    quarantined = _count(
-        connection,
-        "SELECT count(DISTINCT path) FROM owed WHERE quarantined_at IS NOT NULL AND next_try > ?",
-        [now],
-    )
-    waiting = _count(
-        connection,
-        """
-        SELECT count(*) FROM owed WHERE aspect = 'content' AND quarantined_at IS NULL
-           AND ((next_try IS NOT NULL AND next_try > ?) OR observed_at IS NULL OR observed_at < touched_at)
-        """,
-        [now],
-    ) + _count(connection, "SELECT count(DISTINCT blocked) FROM obstacles WHERE ?", [judgement.held])
+    held, size = connection.execute(
+        "SELECT count(*) FILTER (WHERE held), "
+        "coalesce(sum(size) FILTER (WHERE kind IN ('create', 'update') AND NOT held), 0)::BIGINT "
+        "FROM planned_operations"
+    ).fetchone() or (0, 0)
+    blocked = _count(connection, "SELECT count(DISTINCT blocked) FROM obstacles SEMI JOIN stopped USING (path)")
     examples = connection.execute(
         "SELECT kind, path, new_path, reason, held FROM planned_operations "
         f"QUALIFY row_number() OVER (PARTITION BY kind, held ORDER BY seq) <= 4 ORDER BY seq LIMIT {EXAMPLES}"
     ).fetchall()
-    return Planned(
-        plan_id, by_kind, held, judgement.reason, size, paid, quarantined, waiting, tuple(map(tuple, examples))
+    return replace(
+        nothing,
+        plan_id=plan_id,
+        by_kind=by_kind,
+        held=int(held),
+        guard_reason=judgement.reason if held else None,
+        bytes=int(size),
+        paid=_count(connection, "SELECT count(*) FROM due WHERE kind = 'paid'"),
+        waiting=nothing.waiting + blocked,
+        examples=tuple(map(tuple, examples)),
     )
 
 
-def _files_at_window_start(lake: Lake, now: datetime) -> int | None:
+def _files_at_window_start(connection: Connection, now: datetime) -> int | None:
     """Files at the start of the guard's window; None where the lake is younger or had none."""
-    row = lake.one(
-        "SELECT max(snapshot_id) FROM ducklake_snapshots('lake') WHERE snapshot_time <= ? AND schema_version > 0",
+    found = _count(
+        connection,
+        "SELECT coalesce(max(snapshot_id), 0) FROM ducklake_snapshots('lake') "
+        "WHERE snapshot_time <= ? AND schema_version > 0",
         [now - WINDOW],
     )
-    if row is None or row[0] is None:
+    if not found:
         return None
-    return int(lake.scalar(f"SELECT count(*) FROM files AT (VERSION => {int(row[0])})") or 0) or None
-
-
-def _sql(flag: bool) -> str:
-    return "true" if flag else "false"
+    return _count(connection, f"SELECT count(*) FROM files AT (VERSION => {found})") or None
 
 
 def _count(connection: Connection, query: str, params: list[object] | None = None) -> int:

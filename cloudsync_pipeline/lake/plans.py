@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cloudsync_pipeline.core.fingerprint import Fingerprint
@@ -37,16 +38,31 @@ def newest(lake: Lake) -> Plan | None:
     return None if row is None else Plan(*row)
 
 
+def newest_holding(lake: Lake) -> Plan | None:
+    """The newest plan that holds deletes, or None."""
+    row = lake.one(_PLAN + "WHERE held > 0 ORDER BY made_at DESC, plan_id DESC LIMIT 1")
+    return None if row is None else Plan(*row)
+
+
 def get(lake: Lake, plan_id: str) -> Plan | None:
     """One plan, or None."""
     row = lake.one(_PLAN + "WHERE plan_id = ?", [plan_id])
     return None if row is None else Plan(*row)
 
 
+SUPERSEDED = "superseded"
+STORAGE_CHANGED = "storage changed"
+"""How a plan was closed whose operations may have happened all the same: with the state it followed from gone, or
+with the storage it was made for exchanged for another."""
+EXECUTED = "executed"
+"""How a plan was closed of which everything was sent that is not held."""
+
+
 def interrupted(lake: Lake) -> list[Plan]:
     """Plans that began to be sent and never ended: their operations may have happened without an outcome."""
     rows = lake.read(
-        _PLAN + "WHERE dispatched_seq IS NOT NULL AND (closed_as IS NULL OR closed_as = 'superseded') ORDER BY made_at"
+        _PLAN + "WHERE dispatched_seq IS NOT NULL AND (closed_as IS NULL OR closed_as IN (?, ?)) ORDER BY made_at",
+        [SUPERSEDED, STORAGE_CHANGED],
     )
     return [Plan(*row) for row in rows]
 
@@ -58,32 +74,55 @@ FROM operations o
 """
 
 
-def stages(lake: Lake, plan_id: str) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is to be sent in one stage of a plan: which kinds of operations, and bytes of content."""
+
+    number: int
+    kinds: frozenset[str]
+    bytes: int
+
+
+def stages(lake: Lake, plan_id: str) -> list[Stage]:
     """The stages of a plan in which something is to be sent, in order."""
-    return [
-        row[0]
-        for row in lake.read(
-            "SELECT DISTINCT stage FROM operations WHERE plan_id = ? AND NOT held ORDER BY stage", [plan_id]
-        )
-    ]
+    rows = lake.read(
+        """
+        SELECT stage, list(DISTINCT kind),
+               coalesce(sum(size) FILTER (WHERE kind IN ('create', 'update')), 0)::BIGINT
+        FROM operations WHERE plan_id = ? AND NOT held GROUP BY stage ORDER BY stage
+        """,
+        [plan_id],
+    )
+    return [Stage(number, frozenset(kinds), size) for number, kinds, size in rows]
 
 
 def operations(lake: Lake, plan_id: str, *, stage: int, after: int = -1, limit: int = 2000) -> list[Operation]:
-    """Operations of one stage in order of sending, without the held ones, from behind `after` on.
-
-    Those for the permissions of a file that did not come to stand in an earlier stage are left out: they
-    stay owed.
-    """
+    """Operations of one stage in order of sending, without the held ones, from behind `after` on."""
     rows = lake.read(
-        _OPERATION
-        + """
-        WHERE o.plan_id = ? AND o.stage = ? AND o.seq > ? AND NOT o.held
-          AND (o.kind NOT IN ('set_permissions', 'read_permissions') OR o.path IN (SELECT path FROM files))
-        ORDER BY o.seq LIMIT ?
-        """,
+        _OPERATION + "WHERE o.plan_id = ? AND o.stage = ? AND o.seq > ? AND NOT o.held ORDER BY o.seq LIMIT ?",
         [plan_id, stage, after, limit],
     )
     return [_operation(row) for row in rows]
+
+
+_OF_PERMISSIONS = (OperationKind.SET_PERMISSIONS, OperationKind.READ_PERMISSIONS)
+
+
+def as_files_stand(lake: Lake, operations: Sequence[Operation]) -> list[Operation]:
+    """What is left of operations after what the stages before them left undone.
+
+    Permissions of a file that did not come to stand are left out: they stay owed. Content for the place of a file
+    that did not move away replaces it.
+    """
+    asked = [one.path for one in operations if one.kind in _OF_PERMISSIONS or one.kind is OperationKind.CREATE]
+    standing = {
+        path for (path,) in lake.read("SELECT path FROM files WHERE path IN (SELECT unnest(?::VARCHAR[]))", [asked])
+    }
+    return [
+        replace(one, kind=OperationKind.UPDATE) if one.kind is OperationKind.CREATE and one.path in standing else one
+        for one in operations
+        if one.kind not in _OF_PERMISSIONS or one.path in standing
+    ]
 
 
 def unknown_operations(lake: Lake, plan: Plan) -> list[Operation]:

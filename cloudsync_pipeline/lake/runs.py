@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,8 +25,6 @@ class Run:
 
 def begin(lake: Lake, run_id: str, mode: str, now: datetime) -> None:
     """Note that a run has begun; does nothing for one that is known."""
-    if lake.one("SELECT 1 FROM runs WHERE run_id = ?", [run_id]) is not None:
-        return
 
     def work(connection: Connection) -> None:
         connection.execute(
@@ -54,9 +52,16 @@ def newest(lake: Lake, limit: int) -> list[Run]:
 
 
 def finish(
-    lake: Lake, run_id: str, *, verdict: str, error: str | None, results: Mapping[str, Any], now: datetime
+    lake: Lake,
+    run_id: str,
+    *,
+    verdict: str,
+    error: str | None,
+    results: Mapping[str, Any],
+    now: datetime,
+    steps: Sequence[Step] = (),
 ) -> None:
-    """Note how a run ended; the last word counts where it is said twice."""
+    """Note how a run ended, and what its steps returned that is not stored yet; the last word counts."""
     text = json.dumps(results, default=str)
 
     def work(connection: Connection) -> None:
@@ -64,22 +69,40 @@ def finish(
             "UPDATE runs SET finished_at = ?, verdict = ?, error = ?, results = ? WHERE run_id = ?",
             [now, verdict, error, text, run_id],
         )
+        put_steps(connection, run_id, steps)
 
     lake.commit(work, run_id=run_id, step="finish", message=verdict)
 
 
-def put_step(connection: Connection, run_id: str, step: str, result: Mapping[str, Any], now: datetime) -> None:
-    """Store what a step returned, within a commit of the caller's."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step of a run returned, and when."""
+
+    name: str
+    result: Mapping[str, Any]
+    finished_at: datetime
+
+
+def put_steps(connection: Connection, run_id: str, steps: Sequence[Step]) -> None:
+    """Store what steps returned, within a commit of the caller's."""
+    if not steps:
+        return
+    # One statement: each one writes a file of its own.
     connection.execute(
-        "INSERT INTO steps (run_id, step, finished_at, result) VALUES (?, ?, ?, ?)",
-        [run_id, step, now, json.dumps(result, default=str)],
+        "INSERT INTO steps (run_id, step, finished_at, result) SELECT ?, unnest(?), unnest(?), unnest(?)",
+        [
+            run_id,
+            [step.name for step in steps],
+            [step.finished_at for step in steps],
+            [json.dumps(step.result, default=str) for step in steps],
+        ],
     )
 
 
-def record_step(lake: Lake, run_id: str, step: str, result: Mapping[str, Any], now: datetime) -> int:
-    """Store what a step returned, in a commit of its own; returns its snapshot id."""
-    lake.commit(lambda connection: put_step(connection, run_id, step, result, now), run_id=run_id, step=step)
-    return lake.current_snapshot()
+def record_step(lake: Lake, run_id: str, step: str, result: Mapping[str, Any], now: datetime) -> None:
+    """Store what a step returned, in a commit of its own."""
+    done = Step(step, result, now)
+    lake.commit(lambda connection: put_steps(connection, run_id, [done]), run_id=run_id, step=step)
 
 
 def steps(lake: Lake, run_id: str) -> dict[str, dict[str, Any]]:

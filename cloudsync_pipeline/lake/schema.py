@@ -9,7 +9,7 @@ from duckdb import DuckDBPyConnection
 from cloudsync_pipeline.core.errors import SchemaTooNew, StateError
 from cloudsync_pipeline.lake.attach import CATALOG
 
-VERSION = 1
+VERSION = 2
 """The schema that this release writes: the newest numbered file in `sql/`."""
 
 TABLES = (
@@ -26,6 +26,7 @@ TABLES = (
     "runs",
     "listings",
     "steps",
+    "approvals",
 )
 
 ONE_ROW_EACH: dict[str, tuple[str, ...]] = {
@@ -41,6 +42,7 @@ ONE_ROW_EACH: dict[str, tuple[str, ...]] = {
     "plans": ("plan_id",),
     "runs": ("run_id",),
     "listings": ("listing_id",),
+    "approvals": ("path",),
 }
 """By which columns no two rows of a table may be equal. DuckLake has no unique keys; commits assert it."""
 

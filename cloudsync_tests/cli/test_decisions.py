@@ -25,22 +25,22 @@ def emptied(place: Place) -> Place:
 
 
 def test_held_deletes_are_listed(emptied: Place) -> None:
-    document = emptied.run("held", "-i", "one", "--json", "-n", "3").json()
+    document = emptied.run("plan", "show", "-i", "one", "--json", "-n", "3").json()
     assert set(document) == {"integration", "plan_id", "held", "deletes"}
     assert document["held"] == FILES
     assert [one["path"] for one in document["deletes"]] == ["00.txt", "01.txt", "02.txt"]
-    assert f"... and {FILES - 3} more" in emptied.run("held", "-i", "one", "-n", "3").out
+    assert f"... and {FILES - 3} more" in emptied.run("plan", "show", "-i", "one", "-n", "3").out
 
 
 def test_approved_deletes_are_done_by_the_next_sync(emptied: Place) -> None:
-    ran = emptied.run("approve", "-i", "one", "--yes")
+    ran = emptied.run("plan", "approve", "-i", "one", "--yes")
     assert (ran.code, ran.out) == (0, f"one: {FILES} deletes approved\n")
     assert emptied.run("reconcile").code == 0
     assert emptied.files("one") == {}
 
 
 def test_rejected_deletes_leave_the_files_until_they_are_asked_for_again(emptied: Place) -> None:
-    assert emptied.run("reject", "-i", "one", "--yes", "--json").json()["rejected"] == FILES
+    assert emptied.run("plan", "reject", "-i", "one", "--yes", "--json").json()["rejected"] == FILES
     emptied.run("reconcile")
     assert len(emptied.files("one")) == FILES
     assert emptied.run("retry", "-i", "one", "--json").json() == {"integration": "one", "due": FILES}
@@ -49,7 +49,7 @@ def test_rejected_deletes_leave_the_files_until_they_are_asked_for_again(emptied
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 4), ("", 1)])
 def test_nothing_is_approved_without_a_yes(emptied: Place, answer: str, code: int) -> None:
-    ran = CliRunner().invoke(app, ["--config", str(emptied.config), "approve", "-i", "one"], input=answer)
+    ran = CliRunner().invoke(app, ["--config", str(emptied.config), "plan", "approve", "-i", "one"], input=answer)
     assert ran.exit_code == code
     assert "00.txt" in ran.stdout
     assert emptied.run("reconcile").code == 4
@@ -57,7 +57,7 @@ def test_nothing_is_approved_without_a_yes(emptied: Place, answer: str, code: in
 
 
 def test_a_yes_that_is_typed_approves(emptied: Place) -> None:
-    ran = CliRunner().invoke(app, ["--config", str(emptied.config), "approve", "-i", "one"], input="y\n")
+    ran = CliRunner().invoke(app, ["--config", str(emptied.config), "plan", "approve", "-i", "one"], input="y\n")
     assert ran.exit_code == 0
     assert emptied.run("reconcile").code == 0
 
@@ -65,14 +65,14 @@ def test_a_yes_that_is_typed_approves(emptied: Place) -> None:
 def test_where_nothing_is_held_there_is_nothing_to_approve(place: Place) -> None:
     place.local("one", {"a.txt": "alpha"})
     place.run("initial-sync")
-    ran = place.run("approve", "-i", "one", "--yes")
+    ran = place.run("plan", "approve", "-i", "one", "--yes")
     assert ran.code == 8
     assert "nothing to approve" in ran.err
 
 
 def test_before_the_first_sync_nothing_can_be_decided_and_nothing_is_made(place: Place) -> None:
     place.local("one")
-    for command in (("approve", "--yes"), ("reject", "--yes"), ("held",), ("retry",)):
+    for command in (("plan", "approve", "--yes"), ("plan", "reject", "--yes"), ("plan", "show"), ("retry",)):
         assert place.run(*command, "-i", "one").code == 8, command
     assert not (place.folder / "state" / "integrations" / "one" / "catalog.sqlite").exists()
 

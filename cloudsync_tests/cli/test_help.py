@@ -39,9 +39,9 @@ EXPECTED = {
     "devserver",
     "maintenance",
     "help",
-    "held",
-    "approve",
-    "reject",
+    "plan show",
+    "plan approve",
+    "plan reject",
     "retry",
     "verify",
 }

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cloudsync_pipeline.engine.concurrency import ByteBudget, map_bounded
+from cloudsync_pipeline.engine.concurrency import ByteBudget, carried_through, map_bounded
 
 
 def test_results_come_in_the_order_of_the_items_and_never_too_many_at_once() -> None:
@@ -58,3 +58,48 @@ def test_a_budget_is_never_exceeded_and_a_giant_takes_all_of_it() -> None:
 
     asyncio.run(many())
     assert 8 <= most <= 10
+
+
+def test_who_is_cancelled_while_waiting_takes_nothing_away_and_lets_the_next_pass() -> None:
+    async def story() -> None:
+        budget = ByteBudget(10)
+        passed = asyncio.Event()
+
+        async def take(amount: int) -> None:
+            async with budget.borrow(amount):
+                passed.set()
+
+        async with budget.borrow(10):
+            first, second = asyncio.create_task(take(10)), asyncio.create_task(take(3))
+            await asyncio.sleep(0)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+        await second
+        assert passed.is_set()
+        async with budget.borrow(10):
+            pass
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_work_that_is_carried_through_ends_whatever_cancellations_come() -> None:
+    ended = []
+
+    async def work(go_on: asyncio.Event) -> None:
+        await go_on.wait()
+        ended.append(True)
+
+    async def story() -> None:
+        go_on = asyncio.Event()
+        task = asyncio.create_task(carried_through(work(go_on)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert ended == [True]

@@ -1,4 +1,4 @@
-"""`held`, `approve`, `reject`, `retry` and `verify`: what a person decides or wants to know for sure."""
+"""`plan show`, `plan approve`, `plan reject`, `retry` and `verify`: what a person decides or wants to know for sure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ SHOWN = 20
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register these commands."""
-    app.command(epilog='JSON: {"integration", "plan_id", "held", "deletes": [{"path", "size", "reason"}]}.')(held)
-    app.command(epilog='JSON: {"integration", "plan_id", "approved"}.')(approve)
-    app.command(epilog='JSON: {"integration", "plan_id", "rejected"}.')(reject)
+    """Register the commands that stand by themselves."""
     app.command(epilog='JSON: {"integration", "due"}.')(retry)
     app.command(
         epilog='JSON: {"integration", "looked_at", "whole", "by_kind", "examples", "owed", "seconds"}. '
@@ -36,7 +33,14 @@ def add_to(app: typer.Typer) -> None:
     )(verify)
 
 
-def held(
+def add_to_plan(group: typer.Typer) -> None:
+    """Register the commands below `plan`."""
+    group.command(epilog='JSON: {"integration", "plan_id", "held", "deletes": [{"path", "size", "reason"}]}.')(show)
+    group.command(epilog='JSON: {"integration", "plan_id", "approved"}.')(approve)
+    group.command(epilog='JSON: {"integration", "plan_id", "rejected"}.')(reject)
+
+
+def show(
     context: typer.Context,
     integration: Name,
     plan: Plan = None,

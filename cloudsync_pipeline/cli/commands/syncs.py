@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cloudsync_pipeline.cli import interrupts, invocation, render
+from cloudsync_pipeline.cli.commands import decisions
 from cloudsync_pipeline.cli.exit_codes import worst
 from cloudsync_pipeline.cli.options import Direct, Integrations, Json, SideBySide
 
@@ -27,7 +28,10 @@ def add_to(app: typer.Typer) -> None:
     app.command("initial-sync", epilog=_SYNC_JSON)(initial_sync)
     app.command("incremental-sync", epilog=_SYNC_JSON)(incremental_sync)
     app.command("reconcile", epilog=_SYNC_JSON)(reconcile)
-    app.command("plan", epilog=_SYNC_JSON)(plan)
+    group = typer.Typer(invoke_without_command=True)
+    group.callback(epilog=_SYNC_JSON)(plan)
+    decisions.add_to_plan(group)
+    app.add_typer(group, name="plan")
 
 
 def initial_sync(
@@ -81,10 +85,13 @@ def plan(
     ] = "reconcile",
     json: Json = False,
 ) -> None:
-    """Show what a sync would do.
+    """Show what a sync would do; show, approve or reject held deletes.
 
-    The storage is looked at and the plan is made and shown; no plan is stored, nothing is sent.
+    Without a further command the storage is looked at and the plan is made and shown; no plan is stored, nothing is
+    sent.
     """
+    if context.invoked_subcommand is not None:
+        return
     if mode not in {"initial", "incremental", "reconcile"}:
         raise typer.BadParameter("choose initial, incremental or reconcile", param_hint="--mode")
     _run(context, mode, integration, True, 4, json, dry_run=True)
