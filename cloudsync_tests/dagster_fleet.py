@@ -22,7 +22,7 @@ from cloudsync_pipeline.partitions import INTEGRATIONS, KIND_TAG, PARTITION_TAG
 from cloudsync_pipeline.storage.memory import MemoryStorage
 
 Result = dg.ExecuteInProcessResult
-Options = Mapping[str, bool] | None
+Options = Mapping[str, bool | str] | None
 
 
 @dataclass(slots=True)

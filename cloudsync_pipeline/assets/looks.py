@@ -90,8 +90,8 @@ def delete_guard(lake: Lake) -> Look:
             "held": held,
             "plan": plan.plan_id,
             "examples": markdown_table(("path", "reason"), examples),
-            "remedy": f"cloudsync plan show --integration {lake.integration}; then cloudsync plan approve, or a run with "
-            f"the option approve_plan: {plan.plan_id}",
+            "remedy": f"cloudsync plan show --integration {lake.integration}; then cloudsync plan approve, "
+            f"or a run with the option approve_plan: {plan.plan_id}",
         },
     )
 

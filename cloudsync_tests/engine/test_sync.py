@@ -17,6 +17,11 @@ from cloudsync_pipeline.engine.status import status
 from cloudsync_tests.engine.world import World, an_event
 
 
+def _change(world: World, key: str, content: bytes) -> None:
+    """A change that a fault makes in the middle of something."""
+    world.storage.put(key, content)
+
+
 def test_the_first_sync_brings_everything(world: World) -> None:
     for number in range(30):
         world.put(f"folder {number % 3}/file {number}", b"x" * number)
@@ -307,7 +312,7 @@ def test_a_lost_acknowledgement_is_made_good_by_a_probe(world: World) -> None:
 
 def test_an_object_that_changes_after_it_was_planned_is_planned_again_in_the_same_run(world: World) -> None:
     world.put("a", b"first")
-    world.storage_faults.add("read", lambda: world.storage.put("a", b"second") and None)
+    world.storage_faults.add("read", lambda: _change(world, "a", b"second"))
     assert world.sync().verdict is Verdict.IN_SYNC
     assert world.contents() == {"a": b"second"}
 
@@ -327,7 +332,7 @@ def test_a_delete_is_not_sent_when_the_object_is_there_again(world: World) -> No
     world.storage.delete("a")
     # Asked for the first time it observes; asked just before the delete is sent the object is back.
     world.feed.publish(an_event(EventType.DELETE, "a"))
-    world.storage_faults.add("head", lambda: world.storage.put("a", b"back") and None, after=1)
+    world.storage_faults.add("head", lambda: _change(world, "a", b"back"), after=1)
     world.sync()
     assert world.contents() == world.wanted()
     assert "delete" not in world.sent()

@@ -117,7 +117,7 @@ class World:
 
     def owed(self) -> dict[str, str]:
         """Owed content, path to reason."""
-        return dict(self.lake.read("SELECT path, reason FROM owed WHERE aspect = 'content'"))  # type: ignore[arg-type]
+        return dict(self.lake.read("SELECT path, reason FROM owed WHERE aspect = 'content'"))
 
     def sent(self) -> list[str]:
         """Which calls changed the file manager, in order."""
