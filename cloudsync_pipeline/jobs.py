@@ -8,6 +8,7 @@ import dagster as dg
 
 from cloudsync_pipeline.assets.checks import ends, sample
 from cloudsync_pipeline.assets.failures import as_failures
+from cloudsync_pipeline.assets.logfile import logged
 from cloudsync_pipeline.lake.maintenance import maintain
 from cloudsync_pipeline.partitions import KIND_TAG, SCAN_TAG, integrations
 from cloudsync_pipeline.resources import LakeResource
@@ -48,7 +49,11 @@ incremental_sync = dg.define_asset_job(
 def maintain_lake(context: dg.OpExecutionContext, lake: LakeResource) -> None:
     """Forgets what is past its retention, compacts the lake, expires old snapshots, removes unused files."""
     name, run_id = context.partition_key, context.run.run_id
-    with as_failures(name), lake.open_for_writing(name, run_id=run_id, purpose="maintenance") as opened:
+    with (
+        as_failures(name),
+        logged(context, lake.fleet),
+        lake.open_for_writing(name, run_id=run_id, purpose="maintenance") as opened,
+    ):
         done = maintain(opened, datetime.now(UTC), run_id=run_id)
     removed = done.released + done.orphans
     context.add_output_metadata(

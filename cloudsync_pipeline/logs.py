@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cloudsync_pipeline.config.settings import LoggingSettings
 
 _PACKAGE = "cloudsync_pipeline"
+_configuring = threading.Lock()
 _about: ContextVar[tuple[str | None, str | None]] = ContextVar("about", default=(None, None))
 
 
@@ -65,6 +67,37 @@ def configure(settings: LoggingSettings, *, console: str | None = None, details:
         handlers[0].addFilter(lambda record: not getattr(record, "details", False))
     # The libraries' own details are theirs; their warnings are ours.
     logging.getLogger(_PACKAGE).setLevel(min(rank(settings.level), *(one.level for one in handlers)))
+
+
+def configure_file(settings: LoggingSettings) -> LogFile | None:
+    """Log to the configured file from a process whose console and root logger are somebody else's.
+
+    Calling it again changes nothing, unless the settings did: then it replaces what an earlier call set up.
+
+    Returns:
+        The file, or None where none is configured.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    logger = logging.getLogger(_PACKAGE)
+    with _configuring:
+        # Dagster sets its own level for every run.
+        logger.setLevel(settings.level)
+        for old in [one for one in logger.handlers if isinstance(one, LogFile)]:
+            if old.settings == settings:
+                return old
+            logger.removeHandler(old)
+            old.close()
+        if settings.file is None:
+            return None
+        file = LogFile(settings.file, settings.rotation, settings.retention, level=settings.level)
+        file.settings = settings
+        file.setFormatter(JsonLines() if settings.format == "json" else TextLines())
+        file.addFilter(_add_about)
+        # Before any other: Dagster's handler changes the message.
+        logger.handlers.insert(0, file)
+        return file
 
 
 def rank(level: str) -> int:
@@ -164,6 +197,7 @@ class LogFile(logging.Handler):
 
     def __init__(self, file: Path, rotation: _Rotation, retention: _Retention, *, level: str = "INFO") -> None:
         super().__init__(level)
+        self.settings: LoggingSettings | None = None
         self._file = file
         self._rotation = rotation
         self._retention = retention

@@ -15,7 +15,7 @@ import dagster as dg
 from cloudsync_pipeline.config import Fleet
 from cloudsync_pipeline.control import Integration, IntegrationState
 from cloudsync_pipeline.jobs import incremental_sync, maintenance, reconcile
-from cloudsync_pipeline.launch import unfinished
+from cloudsync_pipeline.launch import run_tags, unfinished
 from cloudsync_pipeline.resources import ControlResource, FleetResource
 
 EVERY_MINUTE = "* * * * *"
@@ -90,7 +90,12 @@ def _requests(
     free = [one.name for one in wanted if one.name not in busy]
     if not free:
         return dg.SkipReason(f"All that are due have a queued or running run: {', '.join(o.name for o in wanted)}.")
-    return [dg.RunRequest(run_key=f"{name}@{now:%Y-%m-%dT%H:%MZ}", partition_key=name) for name in free]
+    return [
+        dg.RunRequest(
+            run_key=f"{name}@{now:%Y-%m-%dT%H:%MZ}", partition_key=name, tags=run_tags(configured.integrations[name])
+        )
+        for name in free
+    ]
 
 
 def _cooling(configured: Fleet, integration: Integration, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import dagster as dg
 import pytest
+from dagster._utils.tags import is_valid_tag_key
 
 from cloudsync_pipeline.control import RunResult
 from cloudsync_pipeline.schedules import hour_of, incremental_schedule, maintenance_schedule, reconcile_schedule
@@ -136,3 +137,17 @@ def test_a_tick_that_is_run_again_asks_under_the_same_key(fleet: FleetOfTests) -
 
     assert [request.run_key for request in first] == [request.run_key for request in second]
     assert len({request.run_key for request in first}) == 2
+
+
+def test_a_run_carries_its_integrations_owner_and_labels(fleet: FleetOfTests) -> None:
+    fleet.add("acme", extra="owner: Storage team\ntags: {tier: gold, cost centre: 4 711}")
+
+    [acme, beta] = tick(fleet, incremental_schedule)
+
+    assert acme.tags == {
+        "cloudsync/owner": "Storage team",
+        "cloudsync.tag/tier": "gold",
+        "cloudsync.tag/cost_centre": "4 711",
+    }
+    assert all(is_valid_tag_key(name) for name in acme.tags)
+    assert beta.tags == {}

@@ -9,6 +9,7 @@ from typing import TypeVar
 import dagster as dg
 
 from cloudsync_pipeline.assets.failures import as_failures
+from cloudsync_pipeline.assets.logfile import logged
 from cloudsync_pipeline.assets.progress import ProgressLog
 from cloudsync_pipeline.assets.recording import record_failed
 from cloudsync_pipeline.assets.running import run
@@ -63,7 +64,8 @@ def run_step(
     began = datetime.now(UTC)
     with as_failures(name):
         try:
-            return run(inside())
+            with logged(context, sessions.fleet):
+                return run(inside())
         except CloudSyncError as error:
             # It may not even have been opened: then nobody has been told yet.
             _record(sessions, context, error, began)

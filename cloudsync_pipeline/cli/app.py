@@ -20,6 +20,7 @@ from cloudsync_pipeline.cli.commands import (
     exports,
     fleet,
     guidance,
+    inbox,
     maintenance,
     servers,
     showing,
@@ -76,7 +77,7 @@ def cloudsync(
     context.obj = before
 
 
-for group in (syncs, showing, exports, decisions, fleet, connections, daemon, maintenance, servers, guidance):
+for group in (syncs, showing, exports, decisions, fleet, connections, inbox, daemon, maintenance, servers, guidance):
     group.add_to(app)
 
 

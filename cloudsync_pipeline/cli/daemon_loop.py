@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAINTENANCE_EVERY = timedelta(days=1)
+"""From one maintenance of an integration's state to the next; the first is so long after the daemon's start."""
+
 
 async def run(fleet: Callable[[], Fleet], *, side_by_side: int, tick: float) -> None:
     """Work until cancelled.
@@ -73,6 +76,8 @@ class _Loop:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
+        self._started = datetime.now(UTC)
+        self._maintained: dict[str, datetime] = {}
 
     async def look(self) -> None:
         """Start what is due and not running."""
@@ -122,12 +127,32 @@ class _Loop:
             (ended,) = await directly(fleet, [name], mode, skip_paused=True)
             verdict = (ended.result or {}).get("verdict", "not run" if ended.skipped else "failed")
             log.info("%s: %s sync %s", name, mode.value, verdict)
+            now = datetime.now(UTC)
+            if now - self._maintained.get(name, self._started) >= MAINTENANCE_EVERY:
+                self._maintained[name] = now
+                await asyncio.to_thread(maintain_one, fleet, name)
 
     def _tell(self, about: str, text: str) -> None:
         """Say a thing once, not at every tick."""
         if self._told.get(about) != text:
             self._told[about] = text
             log.error("%s%s", f"{about}: " if about else "", text)
+
+
+def maintain_one(fleet: Fleet, name: str) -> None:
+    """Compact an integration's state and let what is past its retention go; an error is told and tried again later."""
+    from cloudsync_pipeline import wiring
+    from cloudsync_pipeline.cli.syncing import new_run_id
+    from cloudsync_pipeline.lake.maintenance import maintain
+
+    run_id = new_run_id()
+    try:
+        with wiring.open_lake(fleet.settings, name, run_id=run_id, purpose="maintenance") as lake:
+            maintain(lake, datetime.now(UTC), run_id=run_id)
+    except CloudSyncError as error:
+        log.warning("%s: maintenance broke off: %s", name, error)
+    else:
+        log.info("%s: maintenance done", name)
 
 
 def _wanted(fleet: Fleet, control: Control, now: datetime) -> Iterable[tuple[str, Mode]]:

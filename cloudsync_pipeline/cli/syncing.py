@@ -142,10 +142,10 @@ def by_dagster(fleet: Fleet, names: Sequence[str], mode: Mode, *, skip_paused: b
         with wiring.open_control(fleet.settings) as control, launch.launcher() as start:
             for name in names:
                 try:
-                    fleet.integration(name)
+                    tags = launch.run_tags(fleet.integration(name))
                     control.ensure(name)
                     control.require_active(name)
-                    launched[name] = start(_JOBS[mode.value], name, {}, {})
+                    launched[name] = start(_JOBS[mode.value], name, {}, tags)
                     render.note(f"{name}: launched run {launched[name]} in Dagster")
                 except CloudSyncError as error:
                     ended[name] = _ended_by(error, name, "dagster", None, skip_paused=skip_paused)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from cloudsync_pipeline.config.fields import (
     Address,
@@ -31,8 +32,20 @@ class DatabaseSettings(Section):
     url: Secret | None = Field(
         None, description="the control database's address, like postgresql+psycopg2://user:password@host/name"
     )
-    backup_enabled: bool = Field(True, description="whether maintenance makes backups")
-    backup_interval: Seconds = Field(86_400, description="how often a backup is made")
+    backup_enabled: bool = Field(False, description="false: backups are not part of this release")
+    backup_interval: Seconds = Field(86_400, description="how often a backup is made, once there are any")
+
+    @field_validator("backup_enabled")
+    @classmethod
+    def _no_backups(cls, value: bool) -> bool:
+        # Whoever asks for backups must not believe that there are some.
+        if value:
+            raise PydanticCustomError(
+                "backups",
+                "false: backups are not part of this release; copy the state folder while nothing runs, "
+                "and set this to false",
+            )
+        return value
 
 
 class LoggingSettings(Section):

@@ -12,9 +12,11 @@ from cloudsync_pipeline.devserver.files import RootInUse
 from cloudsync_pipeline.devserver.serving import serve
 from cloudsync_pipeline.devserver.settings import Settings
 
+_PROGRAM = "python -m cloudsync_pipeline.devserver"
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cloudsync_pipeline.devserver", description=__doc__)
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder of content and index")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 lets the operating system choose (default)")
@@ -40,9 +42,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; 1 where that cannot begin."""
-    parser = _parser()
+def understood(arguments: Sequence[str] | None = None, *, program: str = _PROGRAM) -> tuple[Settings, bool]:
+    """What a command line says: the settings, and whether to stop when standard input ends.
+
+    Args:
+        arguments: those of this process unless given.
+        program: what usage errors call it.
+
+    Raises:
+        SystemExit: with 2, and the reason on standard error, where it cannot be understood.
+    """
+    parser = _parser(program)
     given = parser.parse_args(arguments)
 
     def secret(name: str | None) -> str | None:
@@ -78,12 +88,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shutdown_seconds=given.shutdown_seconds,
         access_log=given.access_log,
     )
+    return settings, given.until_stdin_closes
+
+
+def run(settings: Settings, *, until_stdin_closes: bool = False) -> int:
+    """Serve until told to stop; 1, and the reason on standard error, where that cannot begin."""
     try:
-        serve(settings, until_stdin_closes=given.until_stdin_closes)
+        serve(settings, until_stdin_closes=until_stdin_closes)
     except (OSError, RootInUse) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve as the command line says; see `run` for what is returned."""
+    settings, until_stdin_closes = understood(arguments)
+    return run(settings, until_stdin_closes=until_stdin_closes)
 
 
 if __name__ == "__main__":

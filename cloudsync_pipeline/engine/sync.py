@@ -1,6 +1,7 @@
 """One sync of one integration from end to end: the engine as a library, without Dagster.
 
-async with wiring.open_session(fleet, "photos", run_id=new_run_id(), purpose="sync") as session:
+run_id = new_run_id()
+async with wiring.open_session(load_fleet(), "photos", run_id=run_id, purpose="library") as session:
     result = await sync(session, Mode.INCREMENTAL, run_id=run_id)
 """
 

@@ -57,7 +57,7 @@ def translate(error: Exception, integration: str, doing: str) -> CloudSyncError:
         return SnapshotGone(
             f"That state of the lake is gone: {line}.",
             integration=integration,
-            remedy="Ask for a later time; `snapshots` lists what is still there.",
+            remedy="Ask for a later snapshot or time; older ones have expired.",
         )
     return StateError(f"The lake failed while {doing}: {line}.", integration=integration)
 

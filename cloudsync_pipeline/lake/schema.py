@@ -62,7 +62,7 @@ def stored_version(connection: DuckDBPyConnection) -> int:
         return 0
     row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
     if row is None:
-        raise StateError("The lake's schema version is missing.", remedy="Restore the lake from a backup.")
+        raise StateError("The lake's schema version is missing.", remedy="Restore the lake's folder from a copy of it.")
     return int(row[0])
 
 

@@ -9,6 +9,7 @@ from cloudsync_pipeline.launch.finding import ActiveRun, active_runs, unfinished
 from cloudsync_pipeline.launch.following import RunEvent, RunFailure, failure, terminate, wait
 from cloudsync_pipeline.launch.instance import daemon_alive, instance_configured, require_daemon, schedules_active
 from cloudsync_pipeline.launch.starting import Start, launch, launcher
+from cloudsync_pipeline.launch.tags import run_tags
 from cloudsync_pipeline.launch.workspace import LOCATION, WORKSPACE
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "daemon_alive",
     "require_daemon",
     "schedules_active",
+    "run_tags",
     "LOCATION",
     "WORKSPACE",
 ]

@@ -10,7 +10,7 @@ from cloudsync_pipeline.config import Fleet
 from cloudsync_pipeline.control import Control
 from cloudsync_pipeline.control.records import Integration, IntegrationState
 from cloudsync_pipeline.jobs import initial_sync
-from cloudsync_pipeline.launch import unfinished
+from cloudsync_pipeline.launch import run_tags, unfinished
 from cloudsync_pipeline.partitions import INTEGRATIONS, integrations
 from cloudsync_pipeline.resources import ControlResource, FleetResource
 
@@ -40,7 +40,7 @@ def new_integrations(
     added = [name for name in configured.integrations if name not in removed | present]
     gone = sorted(removed & present - busy)
     requests = [
-        dg.RunRequest(run_key=_run_key(one), partition_key=one.name)
+        dg.RunRequest(run_key=_run_key(one), partition_key=one.name, tags=run_tags(configured.integrations[one.name]))
         for one in due
         if one.name in configured.integrations
         and configured.integrations[one.name].sync.initial_sync_on_startup

@@ -64,9 +64,9 @@ class Place:
         root = self.folder / "files" / name
         return {str(one.relative_to(root)): one.read_text() for one in root.rglob("*") if one.is_file()}
 
-    def run(self, *arguments: str, whole: tuple[str, ...] = ()) -> Ran:
+    def run(self, *arguments: str, whole: tuple[str, ...] = (), stdin: str | None = None) -> Ran:
         """A command in this process; `whole` are options before its name."""
-        result = CliRunner().invoke(app, ["--config", str(self.config), *whole, *arguments])
+        result = CliRunner().invoke(app, ["--config", str(self.config), *whole, *arguments], input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 import pytest
 
 from cloudsync_pipeline import launch
+from cloudsync_pipeline.cli import daemon_loop
+from cloudsync_pipeline.config import load_fleet
 from cloudsync_pipeline.control.locks import writer_lock
 from cloudsync_tests.cli.builders import Place, put
 
@@ -106,3 +109,12 @@ def test_it_does_not_start_beside_the_schedules_of_dagster(place: Place, monkeyp
 def test_a_configuration_that_cannot_be_used_is_told_at_once(place: Place) -> None:
     place.config.write_text("databases: {}\n")
     assert place.run("daemon").code == 5
+
+
+def test_the_daemon_maintains_the_state_of_what_it_syncs(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.local("one", {"a": "content"})
+    place.run("initial-sync", "--direct")
+    fleet = load_fleet(place.config)
+    with caplog.at_level(logging.INFO, logger="cloudsync_pipeline"):
+        daemon_loop.maintain_one(fleet, "one")
+    assert "one: maintenance done" in caplog.text

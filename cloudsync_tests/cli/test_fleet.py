@@ -23,6 +23,8 @@ def test_the_list_has_the_documented_shape(place: Place) -> None:
         "reason",
         "since",
         "configured",
+        "owner",
+        "tags",
         "initial_done",
         "error",
     }

@@ -34,6 +34,7 @@ EXPECTED = {
     "integrations add",
     "integrations accept",
     "export-state",
+    "inbox",
     "daemon",
     "test",
     "devserver",

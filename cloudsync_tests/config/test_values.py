@@ -31,7 +31,7 @@ def test_the_familiar_keys_are_there(tmp_path: Path) -> None:
     fleet = load(
         tmp_path,
         """
-            database: {path: /var/lib/sync.db, backup_enabled: true, backup_interval: 12h}
+            database: {path: /var/lib/sync.db, backup_enabled: false, backup_interval: 12h}
             logging: {level: debug, file: logs/sync.log, rotation: 1 day, retention: 30 days}
             api:
               endpoints: {file_manager: "https://files.example.com/", reporting: "https://reports.example.com"}
@@ -51,6 +51,7 @@ def test_the_familiar_keys_are_there(tmp_path: Path) -> None:
     settings, acme = fleet.settings, fleet.integration("acme")
     file_manager = acme.file_manager.model_dump()
     assert settings.state_folder == Path("/var/lib/sync")
+    assert settings.database.backup_enabled is False
     assert settings.database.backup_interval == 12 * 3600
     assert settings.logging.level == "DEBUG"
     assert settings.logging.file == tmp_path / "logs" / "sync.log"
@@ -62,6 +63,16 @@ def test_the_familiar_keys_are_there(tmp_path: Path) -> None:
     assert acme.rules.retry_attempts == 5
     assert acme.sync.interval == 600
     assert acme.sync.initial_sync_on_startup is False
+
+
+def test_nobody_is_promised_backups(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"database\.backup_enabled: expected false: backups are not part of this release; copy the state folder",
+    ):
+        load(tmp_path, "database: {backup_enabled: true}")
+
+    assert load(tmp_path, "database: {}").settings.database.backup_enabled is False
 
 
 def test_an_integration_overrides_what_the_main_file_says_of_the_api(tmp_path: Path) -> None:

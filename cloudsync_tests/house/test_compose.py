@@ -184,6 +184,19 @@ def test_the_samples_keys_are_those_of_its_storage() -> None:
     assert environment["SAMPLE_SECRET_KEY"] == keys["secretKey"]
 
 
+def test_the_file_manager_lets_nobody_in_without_the_token_that_it_is_given() -> None:
+    service = SERVICES["devserver"]
+    sample = load_fleet(ROOT / "deploy/sample/cloudsync.yaml", sample_environment()).integration("sample")
+    token = sample.file_manager.model_dump()["auth"]["token"].get_secret_value()
+    command = service["command"]
+
+    assert "--open" not in command
+    assert command[command.index("--bearer-env") + 1] == "DEVSERVER_TOKEN"
+    # Empty where it is not given: the server then refuses to start.
+    assert service["environment"]["DEVSERVER_TOKEN"] == "${DEVSERVER_TOKEN:-}"
+    assert token == sample_environment()["DEVSERVER_TOKEN"]
+
+
 def test_state_is_kept_in_a_volume() -> None:
     settings = load_fleet(ROOT / "deploy/sample/cloudsync.yaml", sample_environment()).settings
 

@@ -127,3 +127,12 @@ def test_the_partition_tag_is_the_one_that_dagster_sets(fleet: FleetOfTests) -> 
     job = fleet.definitions().resolve_job_def("initial_sync")
 
     assert job.get_tags_for_partition_key("acme", selected_asset_keys=None)[PARTITION_TAG] == "acme"
+
+
+def test_an_initial_sync_carries_its_integrations_owner_and_labels(fleet: FleetOfTests) -> None:
+    fleet.add("acme", extra="owner: Storage team\ntags: {tier: gold}", partition=False)
+
+    [acme, beta] = tick(new_integrations, fleet).run_requests or []
+
+    assert acme.tags == {"cloudsync/owner": "Storage team", "cloudsync.tag/tier": "gold"}
+    assert beta.tags == {}

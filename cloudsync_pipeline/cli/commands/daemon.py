@@ -25,7 +25,8 @@ def daemon(
     For machines without Dagster; it refuses to run beside Dagster's schedules.
 
     An integration gets its initial sync first, then incremental ones at its own interval, and full scans when they
-    are due. An error ends nothing but that sync. SIGTERM and Ctrl-C end it in order, within 30 seconds.
+    are due; its stored state is maintained once a day. An error ends nothing but that sync. SIGTERM and Ctrl-C end
+    it in order, within 30 seconds.
     """
     from cloudsync_pipeline.cli import daemon_loop
 

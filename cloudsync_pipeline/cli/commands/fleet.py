@@ -179,6 +179,8 @@ def _show(fleet: Fleet, control: Control, names: Sequence[str], *, json: bool) -
                 "reason": one.reason if one else None,
                 "since": one.state_changed_at if one else None,
                 "configured": configured,
+                "owner": fleet.integrations[name].owner if configured == "yes" else None,
+                "tags": fleet.integrations[name].tags if configured == "yes" else {},
                 "initial_done": bool(one and one.initial_done),
                 "error": fleet.errors[name].message if name in fleet.errors else None,
             }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cloudsync_pipeline.cli import interrupts, invocation, render
 from cloudsync_pipeline.cli.exit_codes import ExitCode
 from cloudsync_pipeline.cli.options import Json
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.devserver import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +23,11 @@ def add_to(app: typer.Typer) -> None:
         '"compared", "quarantined", "checks"}]}.'
     )(demo)
     app.command()(dev)
-    app.command()(devserver)
+    app.command(
+        epilog="Further options are those of `python -m cloudsync_pipeline.devserver`: --bearer-env NAME, --basic-env "
+        "NAME, --header HEADER with --header-env NAME, --tls-cert PEM with --tls-key PEM, --client-ca PEM, and more.",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )(devserver)
 
 
 def demo(
@@ -73,12 +81,35 @@ def devserver(
     root: Annotated[Path, typer.Option("--root", help="The folder of its content and index.")] = Path("devserver"),
     host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free.")] = 8080,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Let everybody in, also from other hosts, where no proof is asked for.")
+    ] = False,
 ) -> None:
     """Run the small file manager alone.
 
-    Until Ctrl-C. `python -m cloudsync_pipeline.devserver` knows more options.
+    Until Ctrl-C. Where other hosts can reach it, it asks for a proof, like a token; or say --open.
     """
-    from cloudsync_pipeline.devserver import Settings, serve
+    from cloudsync_pipeline.devserver import __main__ as server
 
     invocation.of(context)
-    serve(Settings(root=root, host=host, port=port))
+    given = [f"--root={root}", f"--host={host}", f"--port={port}", *context.args]
+    settings, until_stdin_closes = server.understood(given, program="cloudsync devserver")
+    if not (is_open or _asks_for_proof(settings) or _is_loopback(settings.host)):
+        raise typer.BadParameter(
+            f"{settings.host or 'every address'} can be reached from other hosts, and everybody would be let in; "
+            "ask for a token (--bearer-env NAME), a password (--basic-env NAME) or certificates (--client-ca PEM), "
+            "or say --open",
+            param_hint="--host",
+        )
+    raise typer.Exit(server.run(settings, until_stdin_closes=until_stdin_closes))
+
+
+def _asks_for_proof(settings: Settings) -> bool:
+    return any(proof is not None for proof in (settings.bearer, settings.basic, settings.header, settings.client_ca))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
