@@ -9,9 +9,7 @@ import pytest
 from cloudsync_tests.cli.builders import Place, put
 
 FEED = "feed: {type: inbox}\n"
-CREATED = json.dumps(
-    {"event_type": "created", "path": "b.txt", "timestamp": "2026-01-02T03:04:05Z", "size": 4, "etag": "e"}
-)
+CREATED = json.dumps({"event_type": "create", "file_path": "b.txt", "timestamp": "2026-01-02T03:04:05Z"})
 
 
 def test_an_event_arrives_with_the_next_incremental_sync(place: Place) -> None:
