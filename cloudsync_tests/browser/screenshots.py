@@ -93,7 +93,7 @@ def _picture(browser: WebDriver, *, top: int = 0, bottom: int | None = None, rig
 
 
 def _position(browser: WebDriver, element: str, side: str) -> int:
-    return round(browser.execute_script(f"return {element}.getBoundingClientRect().{side}"))
+    return int(round(browser.execute_script(f"return {element}.getBoundingClientRect().{side}")))
 
 
 def _stacked(browser: WebDriver, pictures: Sequence[str]) -> str:
