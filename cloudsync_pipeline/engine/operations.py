@@ -157,10 +157,24 @@ async def _delete(session: Session, operation: Operation, attempt: Attempt) -> O
     attempt.reached = True
     try:
         await session.file_manager.delete(operation.path)
-    except (NotFound, PathRejected):
-        # What the file manager cannot hold does not stand there either.
+    except NotFound:
+        return Outcome(status=OutcomeStatus.DONE, at=session.clock(), gone=True)
+    except PathRejected:
+        # A file that it says it cannot hold was never there, unless it once acknowledged it.
+        if operation.internal_id is not None and await _stands(session, operation.path):
+            raise
         return Outcome(status=OutcomeStatus.DONE, at=session.clock(), gone=True)
     return Outcome(status=OutcomeStatus.DONE, at=session.clock())
+
+
+async def _stands(session: Session, path: str) -> bool:
+    if not session.file_manager.capabilities.probe:
+        return True
+    try:
+        await session.file_manager.get(path)
+    except (NotFound, PathRejected):
+        return False
+    return True
 
 
 async def _permissions(session: Session, operation: Operation) -> Outcome:
