@@ -49,6 +49,7 @@ async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
 def _usable(session: Session) -> observing.Listing | None:
     oldest = session.clock() - staging.GOOD_FOR
     for listing in reversed(staging.complete_listings(session.lake.staging)):
-        if listing.begun_at >= oldest and not observing.is_merged(session.lake, listing.listing_id):
+        usable = listing.begun_at >= oldest and staging.is_whole(listing)
+        if usable and not observing.is_merged(session.lake, listing.listing_id):
             return listing
     return None

@@ -98,7 +98,8 @@ def merge_staged(session: Session, run_id: str) -> Merged | None:
     """Merge the newest complete listing that is not in the state yet; None where there is none."""
     lake = session.lake
     merged = None
-    ready = [one for one in staging.complete_listings(lake.staging) if not observing.is_merged(lake, one.listing_id)]
+    complete = staging.complete_listings(lake.staging)
+    ready = [one for one in complete if staging.is_whole(one) and not observing.is_merged(lake, one.listing_id)]
     if ready:
         keep = session.policy.deletes is DeletePolicy.KEEP
         # Without a feed, and before the first scan, nothing is announced: then what is new is no drift.
@@ -106,6 +107,6 @@ def merge_staged(session: Session, run_id: str) -> Merged | None:
         merged = observing.merge_listing(
             lake, run_id, ready[-1], keep_deleted=keep, announced=announced, now=session.clock()
         )
-    for listing in staging.complete_listings(lake.staging):
+    for listing in complete:
         staging.remove(lake.staging, listing.listing_id)
     return merged

@@ -121,15 +121,20 @@ class Stage:
 
 
 def complete_listings(staging: Path) -> list[Listing]:
-    """The complete listings that are there, oldest first. One that lost a part, or its marker's text, is none."""
+    """The complete listings that are there, oldest first; one whose marker cannot be read is none."""
     found = (_read_marker(marker) for marker in staging.glob(f"*/{MARKER}"))
     return sorted((listing for listing in found if listing is not None), key=lambda listing: listing.begun_at)
+
+
+def is_whole(listing: Listing) -> bool:
+    """Whether every part of a complete listing is still there."""
+    return all(part.is_file() for part in listing.parts)
 
 
 def _read_marker(marker: Path) -> Listing | None:
     try:
         said = json.loads(marker.read_text(encoding="utf-8"))
-        listing = Listing(
+        return Listing(
             listing_id=said["listing_id"],
             parts=tuple(marker.parent / name for name in said["parts"]),
             begun_at=datetime.fromisoformat(said["begun_at"]),
@@ -141,7 +146,6 @@ def _read_marker(marker: Path) -> Listing | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return listing if all(part.is_file() for part in listing.parts) else None
 
 
 def remove(staging: Path, listing_id: str) -> None:

@@ -93,7 +93,8 @@ def _picture(browser: WebDriver, *, top: int = 0, bottom: int | None = None, rig
 
 
 def _position(browser: WebDriver, element: str, side: str) -> int:
-    return int(round(browser.execute_script(f"return {element}.getBoundingClientRect().{side}")))
+    position: float = browser.execute_script(f"return {element}.getBoundingClientRect().{side}")
+    return round(position)
 
 
 def _stacked(browser: WebDriver, pictures: Sequence[str]) -> str:

@@ -163,3 +163,9 @@ def test_an_error_document_is_read_with_and_without_a_namespace() -> None:
 
 def test_a_document_type_is_not_read() -> None:
     assert parse_error(b'<!DOCTYPE x [<!ENTITY e "NoSuchKey">]><Error><Code>&e;</Code></Error>') is None
+
+
+def test_an_error_that_names_a_key_which_xml_cannot_hold_still_has_its_code() -> None:
+    found = parse_error(b"<Error><Code>NoSuchKey</Code><Message>gone</Message><Key>ctl&#x1;x</Key></Error>")
+    assert found is not None
+    assert found.code == "NoSuchKey"

@@ -5,6 +5,7 @@ Amazon S3 API Reference, "Error Responses"; the codes of other vendors are named
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,18 +89,27 @@ class S3Error:
     region: str | None = None
 
 
+_CODE = re.compile(rb"<Error>\s*<Code>([A-Za-z0-9]+)</Code>")
+
+
 def parse_error(body: bytes) -> S3Error | None:
     """The error in a body, or None where it is no S3 error document (a proxy's page, nothing at all)."""
     try:
         root = ET.fromstring(body) if b"<!DOCTYPE" not in body else None  # noqa: S314 - entities need a DOCTYPE
     except ET.ParseError:
-        return None
+        return _unparsable(body)
     if root is None or root.tag.rpartition("}")[2] != "Error":
         return None
     found = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in root}
     if not found.get("Code"):
         return None
     return S3Error(found["Code"], found.get("Message", ""), found.get("Region") or None)
+
+
+def _unparsable(body: bytes) -> S3Error | None:
+    """The code of an error document that names a key which XML 1.0 cannot hold (a control character)."""
+    found = _CODE.search(body)
+    return S3Error(found[1].decode("ascii"), "", None) if found else None
 
 
 def s3_error(status: int, body: bytes, headers: Mapping[str, str], *, what: str, key: str | None = None) -> RemoteError:
