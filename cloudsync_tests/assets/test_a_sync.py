@@ -81,7 +81,8 @@ def test_a_hostile_key_stays_in_its_cell_of_the_examples(initial: Result) -> Non
 def test_all_checks_pass_after_a_sync_that_went_well(initial: Result) -> None:
     found = evaluations(initial)
     assert found.keys() == {
-        "listing_complete", "ends_reachable", "delete_guard", "failed_operations", "quarantine", "matches_file_manager",
+        "listing_complete", "ends_reachable", "drift", "delete_guard", "failed_operations", "quarantine",
+        "matches_file_manager",
         "overdue",
     }  # fmt: skip
     assert all(one.passed and one.partition == "acme" for one in found.values())
@@ -100,7 +101,7 @@ def test_an_incremental_sync_starts_at_the_events_and_asks_for_what_they_name(
 
 
 def test_an_incremental_sync_leaves_out_checks_that_ask_both_ends(incremental: Result) -> None:
-    assert evaluations(incremental).keys() == {"delete_guard", "failed_operations", "quarantine", "overdue"}
+    assert evaluations(incremental).keys() == {"drift", "delete_guard", "failed_operations", "quarantine", "overdue"}
 
 
 def test_data_versions_stay_while_the_data_do(fleet: FleetOfTests, incremental: Result) -> None:

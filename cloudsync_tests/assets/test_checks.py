@@ -71,7 +71,7 @@ def test_a_check_that_cannot_look_fails_itself_and_not_the_run(fleet: FleetOfTes
     result = evaluate(fleet, "fresh", checks.stored_state)
 
     assert result.success
-    assert len(evaluations(result)) == 4
+    assert len(evaluations(result)) == 5
     for found in evaluations(result).values():
         assert not found.passed
         assert found.severity is dg.AssetCheckSeverity.WARN
