@@ -159,6 +159,11 @@ class HttpApiFileManager(HttpConnection):
     )
     reporting_auth: AuthConfig = Field(default_factory=NoAuth, description="the login there, with its `type`")
     capabilities: CapabilityOverrides = Field(default_factory=CapabilityOverrides, description="what it can do")
+    confirm: Literal["acknowledgement", "probe"] = Field(
+        "acknowledgement",
+        description="what a change counts as done by: its acknowledgement, or a look at the file after it (for file "
+        "managers that acknowledge what they did not do)",
+    )
 
 
 class LocalFileManager(Section):

@@ -30,7 +30,8 @@ def settings_document(environ: Mapping[str, str]) -> Document:
     """The main file that the variables stand for."""
     database = _given(environ, path="DATABASE_PATH")
     logging = _given(environ, level="LOG_LEVEL")
-    return Document(LABEL, {"database": database, "logging": logging})
+    api = _given(environ, keys="API_KEYS")
+    return Document(LABEL, {"database": database, "logging": logging, "api": api})
 
 
 def integration_document(environ: Mapping[str, str], looked_for: str) -> Document:

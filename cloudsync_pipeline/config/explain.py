@@ -118,6 +118,11 @@ def _locate(model: type[BaseModel], loc: tuple[Key, ...]) -> _Where:
     field: FieldInfo | None = None
     owner: type[BaseModel] | None = None
     for part in loc:
+        if isinstance(part, int):
+            path = (*path, part)
+            here = [item for one in here if get_origin(one) is list for item in get_args(one)]
+            field = FieldInfo(annotation=here[0]) if here else None
+            continue
         models = [one for one in here if isinstance(one, type) and issubclass(one, BaseModel)]
         if len(models) > 1:
             here = [one for one in models if part in get_args(one.model_fields["type"].annotation)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
+
+from cloudsync_pipeline.config.deferred import Deferred, is_deferred
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -105,6 +108,19 @@ def _size(value: object) -> int:
 Seconds = Annotated[float, BeforeValidator(_duration)]
 """A duration above 0."""
 
+
+def at_least(shortest: str) -> Callable[[float], float]:
+    """A validator: a duration of so much or more."""
+    least = parse_duration(shortest) or 0
+
+    def check(value: float) -> float:
+        if value < least:
+            raise PydanticCustomError("too_short", f"a duration of at least {shortest}")
+        return value
+
+    return check
+
+
 Bytes = Annotated[int, BeforeValidator(_size)]
 """A size above 0."""
 
@@ -171,6 +187,8 @@ def _address(value: str) -> str:
 
 
 def _secret_address(value: SecretStr) -> SecretStr:
+    if is_deferred(value.get_secret_value()):
+        return Deferred(value.get_secret_value(), _check_address)
     _check_address(value.get_secret_value())
     return value
 
@@ -180,6 +198,27 @@ Address = Annotated[str, AfterValidator(_address)]
 
 SecretAddress = Annotated[SecretStr, AfterValidator(_secret_address)]
 """An http(s) address that is a secret itself, like a webhook's; it may have a query."""
+
+
+def _broker_address(value: SecretStr) -> SecretStr:
+    if is_deferred(value.get_secret_value()):
+        return Deferred(value.get_secret_value(), _check_broker)
+    _check_broker(value.get_secret_value())
+    return value
+
+
+def _check_broker(value: str) -> None:
+    try:
+        parts = urlsplit(value.strip())
+        good = parts.scheme in {"amqp", "amqps"} and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise PydanticCustomError("broker", "an address that begins with amqp:// or amqps://")
+
+
+BrokerAddress = Annotated[SecretStr, AfterValidator(_broker_address)]
+"""A RabbitMQ's address with its login, a secret."""
 
 
 def _place(value: Path, info: ValidationInfo) -> Path:
@@ -222,6 +261,8 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], B
 
 
 def _filled(value: SecretStr) -> SecretStr:
+    if is_deferred(value.get_secret_value()):
+        return Deferred(value.get_secret_value())
     if not value.get_secret_value().strip():
         raise PydanticCustomError("empty_secret", "a secret that is not empty")
     return value

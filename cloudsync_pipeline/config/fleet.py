@@ -11,12 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from cloudsync_pipeline.config import environment
+from cloudsync_pipeline.config.deferred import Deferred, DeferredSecrets, Vault, misplaced
 from cloudsync_pipeline.config.document import Document, fill_references, merge, read_document
 from cloudsync_pipeline.config.explain import explain, nearest
+from cloudsync_pipeline.config.fields import Section
 from cloudsync_pipeline.config.integration import IntegrationConfig
 from cloudsync_pipeline.config.overlaps import find_overlaps
 from cloudsync_pipeline.config.secrets import FileSecrets, Secrets
-from cloudsync_pipeline.config.settings import SecretsSettings, Settings
+from cloudsync_pipeline.config.settings import Defaults, SecretsSettings, Settings
 from cloudsync_pipeline.core.errors import ConfigError
 from cloudsync_pipeline.core.names import check_name
 
@@ -132,6 +134,8 @@ def _secrets(document: Document, environ: Mapping[str, str]) -> Secrets:
         settings = SecretsSettings.model_validate(content, context={"folder": folder})
     except ValidationError as error:
         raise explain(error, SecretsSettings, [(document, ("secrets",))]) from None
+    if settings.type == "aws":
+        return DeferredSecrets(Vault(settings.region, settings.endpoint, settings.prefix, settings.ttl))
     return FileSecrets(settings.folder)
 
 
@@ -139,9 +143,12 @@ def _settings(content: dict[str, Any], document: Document, folder: Path) -> Sett
     # A section made by its own default would not learn the folder from which its places count.
     sections: dict[str, Any] = {"database": {}, "logging": {}, "api": {}, "secrets": {}}
     try:
-        return Settings.model_validate(sections | content, context={"folder": folder})
+        settings = Settings.model_validate(sections | content, context={"folder": folder})
     except ValidationError as error:
         raise explain(error, Settings, [(document, ())]) from None
+    # What integrations inherit is looked at where they are.
+    _only_in_secrets(settings.model_copy(update={"defaults": Defaults()}), document)
+    return settings
 
 
 def _integration(
@@ -156,11 +163,22 @@ def _integration(
             f"{sources[0][0].label}: name: an integration is named by its file.", remedy="Remove this key."
         )
     try:
-        return IntegrationConfig.model_validate(
+        config = IntegrationConfig.model_validate(
             {"name": name, **_under_api(content, settings)}, context={"folder": folder}
         )
     except ValidationError as error:
         raise explain(error, IntegrationConfig, sources, integration=name) from None
+    _only_in_secrets(config, sources[0][0])
+    return config
+
+
+def _only_in_secrets(section: Section, document: Document) -> None:
+    """A vault is asked when a secret is used; what is no secret is needed before."""
+    if key := misplaced(section):
+        raise ConfigError(
+            f"{document.label}: {key}: a secret of Secrets Manager can stand only where a secret belongs.",
+            remedy="Write the value itself, or take it from the environment: `${NAME}`.",
+        )
 
 
 def _under_api(content: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -170,9 +188,10 @@ def _under_api(content: dict[str, Any], settings: Settings) -> dict[str, Any]:
         filled["file_manager"] = {"type": "http_api"}
     file_manager = filled.get("file_manager")
     if isinstance(file_manager, dict) and file_manager.get("type") == "http_api":
+        reporting = api.endpoints.reporting
         inherited = {
             "url": api.endpoints.file_manager,
-            "reporting_url": api.endpoints.reporting,
+            "reporting_url": reporting.as_written if isinstance(reporting, Deferred) else reporting,
             "timeout": api.timeout,
         }
         filled["file_manager"] = {key: value for key, value in inherited.items() if value is not None} | file_manager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,6 +76,11 @@ class IntegrationConfig(Section):
     )
     owner: str | None = Field(None, description="who answers for this integration")
     tags: dict[str, str] = Field(default_factory=dict, description="labels and their texts")
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for configurations that mean the same; secrets do not show in it, and do not count."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def rules(self) -> Policy:

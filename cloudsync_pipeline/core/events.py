@@ -84,6 +84,8 @@ class FeedPage:
         received: entries in the page before any were filtered out as another integration's.
         others: identities of the entries that are another integration's, so that a page full of them does not
             look like a gap.
+        mark: opaque; what a later `peek` compares with, once this page is committed. A feed with a cursor gives none:
+            its cursor says as much.
         ignored: of those received, how many change no file of ours by what they say themselves (tests, tags); they
             are counted and stored nowhere.
     """
@@ -96,6 +98,7 @@ class FeedPage:
     received: int = 0
     others: tuple[str, ...] = ()
     ignored: int = 0
+    mark: str | None = None
 
 
 def is_older(sequencer: str, than: str) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+LEASE = 60.0
+"""Seconds from the last heartbeat of an integration's writer until another may take over."""
+
 
 class DeletePolicy(StrEnum):
     """What becomes of a file whose object has vanished."""

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 import aiohttp
 from yarl import URL
@@ -29,10 +30,14 @@ from cloudsync_pipeline.core.errors import (
 _CHECK_ADDRESS = "Check the address, the port, and that a firewall or proxy lets this machine through."
 
 
+@lru_cache(maxsize=1024)  # `Date` is the same for all answers of a second, `Last-Modified` for many
 def http_date(text: str | None) -> datetime | None:
     """An HTTP-date (RFC 9110, section 5.6.7) as an aware UTC time, or None where it is absent or unreadable."""
-    if not text:
-        return None
+    return _parsed(text) if text else None
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

@@ -7,8 +7,9 @@ and whether to ask again the engine's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
@@ -38,12 +39,13 @@ class HttpClient:
         self._auth = auth
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[URL, URL | None] = {}
+        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
+        self._always = {"Accept-Encoding": "identity", "User-Agent": "cloudsync-pipeline", **settings.headers}
 
     def __repr__(self) -> str:
         return f"HttpClient(who={self.who!r})"
 
-    @asynccontextmanager
-    async def request(
+    def request(
         self,
         method: str,
         url: URL,
@@ -52,7 +54,7 @@ class HttpClient:
         data: Any = None,
         key: str | None = None,
         total_timeout: float | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> Opened:
         """Send a request; the answer, of whatever status, is open until the context ends.
 
         What aiohttp raises while the answer is read inside the context is translated too.
@@ -64,16 +66,30 @@ class HttpClient:
             key: escaped key or path for error messages.
             total_timeout: seconds for everything from sending to the end of the context; None for no limit.
 
-        Raises:
+        Raises (on entering):
             TlsFailed, Unreachable: no connection, or it broke.
             AccessDenied: the proxy asks for credentials.
             BadAnswer: the answer is no HTTP, or ended early.
             ConfigError: the URL or the proxy variable cannot be used.
         """
+        send = partial(self.send, method, url, headers=headers, data=data, key=key, total_timeout=total_timeout)
+        return Opened(self, send, url, key)
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+        key: str | None = None,
+        total_timeout: float | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Like `request`, for a caller that gives the answer to `end` itself, whatever happens."""
         _check(url, self.who)
         session = self._open()
         try:
-            sending = session.request(
+            return await session.request(
                 method,
                 url,
                 headers=self._headers(headers),
@@ -82,19 +98,28 @@ class HttpClient:
                 timeout=self._timeout(total_timeout),
                 proxy=self._proxy(url),
             )
-            response = await sending
         except (aiohttp.ClientError, OSError) as error:
             raise translated(error, who=self.who, url=url, key=key) from error
+
+    def end(self, response: aiohttp.ClientResponse) -> None:
+        """Be done with an answer; a second call does nothing."""
+        # An answer that was not read to its end would be in the way of the next one on its connection.
+        if response.content.at_eof():
+            response.release()
+        else:
+            response.close()
+
+    async def content(self, response: aiohttp.ClientResponse, *, key: str | None = None) -> bytes:
+        """The body of an open answer whose `Content-Length` is known to be small.
+
+        Raises:
+            BadAnswer: it ended before its announced length.
+            Unreachable: the connection broke or went silent.
+        """
         try:
-            yield response
+            return await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise translated(error, who=self.who, url=url, key=key) from error
-        finally:
-            # An answer that was not read to its end would be in the way of the next one on its connection.
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
+            raise translated(error, who=self.who, url=response.url, key=key) from error
 
     async def pieces(
         self, response: aiohttp.ClientResponse, *, largest: int, key: str | None = None
@@ -117,16 +142,17 @@ class HttpClient:
             raise translated(error, who=self.who, url=response.url, key=key) from error
 
     def _headers(self, extra: Mapping[str, str] | None) -> dict[str, str]:
-        headers = {"Accept-Encoding": "identity", "User-Agent": "cloudsync-pipeline", **self.settings.headers}
-        if self._auth is not None:
-            headers |= self._auth.headers()
-        return headers | dict(extra or {})
+        own = {} if self._auth is None else self._auth.headers()
+        return {**self._always, **own, **(extra or {})}
 
     def _timeout(self, total: float | None) -> aiohttp.ClientTimeout:
         # `connect` stays unset: it would count the wait for a free connection of our own pool.
-        return aiohttp.ClientTimeout(
-            total=total, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
-        )
+        timeout = self._timeouts.get(total)
+        if timeout is None:
+            timeout = self._timeouts[total] = aiohttp.ClientTimeout(
+                total=total, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
+            )
+        return timeout
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -159,6 +185,31 @@ class HttpClient:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+
+class Opened:
+    """A request and its open answer as a context; a class, because a generator costs every small file more."""
+
+    def __init__(
+        self, client: HttpClient, send: Callable[[], Awaitable[aiohttp.ClientResponse]], url: URL, key: str | None
+    ) -> None:
+        self._client = client
+        self._send = send
+        self._url = url
+        self._key = key
+        self._response: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        self._response = await self._send()
+        return self._response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._response is not None:
+            self._client.end(self._response)
+        if isinstance(error, aiohttp.ClientError | TimeoutError):
+            raise translated(error, who=self._client.who, url=self._url, key=self._key) from error
 
 
 def _check(url: URL, who: str) -> None:

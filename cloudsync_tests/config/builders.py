@@ -17,6 +17,10 @@ ACME = """
       type: http_api
       url: https://files.example.com
 """
+LOCAL = """
+    storage: {type: local, path: /srv/source}
+    file_manager: {type: local, path: /srv/files}
+"""
 
 
 def write(folder: Path, main: str = "", **integrations: str) -> Path:

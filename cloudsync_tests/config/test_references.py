@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from cloudsync_pipeline.config.secrets import FileSecrets
 from cloudsync_pipeline.core.errors import ConfigError
 from cloudsync_tests.config.builders import ACME, error_of, load, refusal
 
@@ -192,3 +194,40 @@ def test_an_error_shows_the_reference_in_place_of_what_it_holds(tmp_path: Path) 
 
     assert "found '${EVERY}'" in error
     assert "often" not in error
+
+
+def test_a_field_of_a_secret_that_is_a_json_object_can_be_chosen(tmp_path: Path) -> None:
+    main = secrets_in(tmp_path, s3='{"secret_key": "chosen", "other": "not"}\n')
+    text = WITH_KEYS.replace("acme-key", "s3#secret_key")
+    assert secret_key(tmp_path, main, text) == "chosen"
+    told = refusal(tmp_path, WITH_KEYS.replace("acme-key", "s3#nothing"), main)
+    assert "the field 'nothing' of the secret 's3' is not there" in told
+    assert "chosen" not in told
+
+
+def test_secrets_that_kubernetes_replaces_are_read_together(tmp_path: Path) -> None:
+    # As the kubelet mounts them: files are links into `..data`, a link to a folder of one generation.
+    mounted = tmp_path / "vault"
+    mounted.mkdir()
+
+    def generation(name: str) -> None:
+        (mounted / f"..{name}").mkdir()
+        for secret in ("access", "secret"):
+            (mounted / f"..{name}" / secret).write_text(f"{secret}-of-{name}\n")
+        (mounted / "..data_tmp").symlink_to(f"..{name}")
+        (mounted / "..data_tmp").replace(mounted / "..data")
+
+    generation("first")
+    for secret in ("access", "secret"):
+        (mounted / secret).symlink_to(f"..data/{secret}")
+    before = FileSecrets(mounted)
+    assert before.get("access") == "access-of-first"
+    generation("second")
+    assert before.get("secret") == "secret-of-first"
+    assert FileSecrets(mounted).get("secret") == "secret-of-second"
+    # Its folder is deleted in the end, and then what there is counts.
+    shutil.rmtree(mounted / "..first")
+    assert before.get("secret") == "secret-of-second"
+    assert (
+        secret_key(tmp_path, "secrets: {folder: vault}", WITH_KEYS.replace("acme-key", "secret")) == "secret-of-second"
+    )

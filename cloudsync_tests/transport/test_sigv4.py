@@ -6,12 +6,17 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import botocore.auth
 import botocore.session
 import pytest
-from botocore.credentials import RefreshableCredentials
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import ConnectTimeoutError, CredentialRetrievalError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloudsync_pipeline.core.errors import AccessDenied, ConfigError, Unreachable
 from cloudsync_pipeline.transport.sigv4 import UNSIGNED_PAYLOAD, AwsCredentials, Signer
@@ -30,14 +35,43 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
+MOMENT = datetime(2013, 5, 24, tzinfo=UTC)
+
+
 def signed(credentials: AwsCredentials, url: str = "http://h/b/k", **kw: Any) -> dict[str, str]:
-    return asyncio.run(Signer(credentials, region="us-east-1").sign("GET", url, kw.pop("headers", {}), **kw))
+    signer = Signer(credentials, region="us-east-1", clock=lambda: MOMENT)
+    return asyncio.run(signer.sign("GET", url, kw.pop("headers", {}), **kw))
 
 
-def test_the_documented_example_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = datetime(2013, 5, 24, tzinfo=UTC)
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: moment)
+def signed_by_botocore(keys: Credentials, url: str, headers: dict[str, str]) -> dict[str, str]:
+    request = AWSRequest(method="GET", url=url, headers=headers)
+    S3SigV4Auth(keys, "s3", "us-east-1").add_auth(request)
+    return {name: value for name, value in request.headers.items() if name.lower() != "x-amz-content-sha256"}
 
+
+@given(
+    path=st.binary(max_size=40),
+    query=st.dictionaries(st.sampled_from(["prefix", "list-type", "delimiter", "a", "b"]), st.binary(max_size=12)),
+    host=st.sampled_from(["h", "h:9000", "h:80", "bucket.s3.example.com"]),
+    token=st.sampled_from([None, "token-1"]),
+    range_=st.sampled_from([None, "bytes=0-9", "  bytes=5-   "]),
+)
+def test_it_signs_as_botocore_does(
+    path: bytes, query: dict[str, bytes], host: str, token: str | None, range_: str | None
+) -> None:
+    asked = "&".join(f"{name}={quote_from_bytes(value, safe='-_.~')}" for name, value in query.items())
+    url = f"http://{host}/b/{quote_from_bytes(path, safe='/-_.~')}" + (f"?{asked}" if asked else "")
+    headers = {"Range": range_} if range_ is not None else {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.auth, "get_current_datetime", lambda: MOMENT)
+        theirs = signed_by_botocore(Credentials("access", "secret", token), url, headers)
+
+    ours = signed(AwsCredentials("access", "secret", token), url, headers=headers)
+
+    assert {name: ours[name] for name in theirs} == theirs
+
+
+def test_the_documented_example_comes_out() -> None:
     headers = signed(EXAMPLE, "https://examplebucket.s3.amazonaws.com/test.txt", headers={"Range": "bytes=0-9"})
 
     assert headers["Authorization"].endswith(f"Signature={EXAMPLE_SIGNATURE}")
@@ -97,7 +131,7 @@ def test_half_a_pair_in_a_profile_is_a_mistake_in_the_configuration(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "given",
+    "settings",
     [
         {"access_key": "a"},
         {"secret_key": "s"},
@@ -107,9 +141,9 @@ def test_half_a_pair_in_a_profile_is_a_mistake_in_the_configuration(tmp_path: Pa
         {"profile": "p", "anonymous": True},
     ],
 )
-def test_credentials_that_contradict_each_other_are_refused(given: dict[str, Any]) -> None:
+def test_credentials_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
-        AwsCredentials(**given)
+        AwsCredentials(**settings)
     assert caught.value.remedy
 
 

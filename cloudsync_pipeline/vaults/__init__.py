@@ -1,0 +1,1 @@
+"""How each service that keeps secrets speaks."""
