@@ -5,19 +5,21 @@ Ticks, status, metrics and API lists read this, never the integrations' lakes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
 
-from cloudsync_pipeline.control import results
+from cloudsync_pipeline.control import due, measures, results
+from cloudsync_pipeline.control.alerts import Alerts
 from cloudsync_pipeline.control.database import Database, upsert
-from cloudsync_pipeline.control.due import due_query
 from cloudsync_pipeline.control.inbox import Inbox
-from cloudsync_pipeline.control.records import Counts, Heartbeat, Integration, IntegrationState, RunResult
-from cloudsync_pipeline.control.tables import heartbeats, integrations
+from cloudsync_pipeline.control.leases import Leases
+from cloudsync_pipeline.control.measures import Measure
+from cloudsync_pipeline.control.records import Counts, Heartbeat, Integration, IntegrationState, Rest, RunResult
+from cloudsync_pipeline.control.tables import UtcDateTime, heartbeats, integrations
 from cloudsync_pipeline.core.errors import ConfigError, Paused
 
 RUNNING = "running"
@@ -43,6 +45,16 @@ class Control:
     def inbox(self) -> Inbox:
         """What was sent to us for integrations; it shares this database's connections."""
         return Inbox(self._database)
+
+    @property
+    def leases(self) -> Leases | None:
+        """The locks among machines; None where the database is a file, which one machine uses."""
+        return Leases(self._database) if self._database.shared else None
+
+    @property
+    def alerts(self) -> Alerts:
+        """What people were told; it shares this database's connections."""
+        return Alerts(self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -189,6 +201,7 @@ class Control:
                 last_verdict=RUNNING,
                 last_started_at=at,
                 last_finished_at=None,
+                unfinished_since=sa.func.coalesce(integrations.c.unfinished_since, sa.literal(at, UtcDateTime)),
             )
 
     def record_result(
@@ -199,6 +212,7 @@ class Control:
         scan_started_at: datetime | None = None,
         next_incremental_at: datetime | None = None,
         next_scan_at: datetime | None = None,
+        rest: Rest | None = None,
     ) -> Integration:
         """Note how a run ended, and when the next is due. Recording a run again replaces what was noted of it.
 
@@ -207,6 +221,7 @@ class Control:
             scan_started_at: where the run merged a full listing, when that began; a scan asked for later stays asked
                 for.
             next_incremental_at, next_scan_at: None leaves them as they are.
+            rest: what must change before there is something to do; None where that is not known.
 
         Raises:
             ConfigError: there is no integration of that name.
@@ -220,6 +235,7 @@ class Control:
                 scan_started_at=scan_started_at,
                 next_incremental_at=next_incremental_at,
                 next_scan_at=next_scan_at,
+                rest=rest or Rest(),
             )
             _update(connection, result.integration, **values)
             results.keep(connection, result)
@@ -229,6 +245,16 @@ class Control:
         """The newest run results, newest first, of one integration or of all."""
         with self._database.reading() as connection:
             return results.newest(connection, name, limit)
+
+    def result(self, run_id: str) -> RunResult | None:
+        """How one run ended; None where it has not ended, or is forgotten by now."""
+        with self._database.reading() as connection:
+            return results.of_run(connection, run_id)
+
+    def measures(self) -> Sequence[Measure]:
+        """What all runs so far add up to."""
+        with self._database.reading() as connection:
+            return measures.read(connection)
 
     # --- when they are due ----------------------------------------------------------------------
 
@@ -257,7 +283,37 @@ class Control:
             ValueError: another mode.
         """
         with self._database.reading() as connection:
-            return [_integration(row) for row in connection.execute(due_query(now, mode)).mappings()]
+            return [_integration(row) for row in connection.execute(due.query(now, mode)).mappings()]
+
+    def put_off(self, name: str, seconds: float, *, now: datetime | None = None) -> None:
+        """Let no run of it be due for a while, because one of its ends asked for that; a person may still start one.
+
+        Does nothing for an integration that is not known, or is put off for longer already.
+
+        Args:
+            seconds: as in the answer's Retry-After; `due.LONGEST_PUT_OFF` at most counts.
+        """
+        with self._database.writing() as connection:
+            due.put_off(connection, name, seconds, now or datetime.now(UTC))
+
+    def wake(self, name: str) -> None:
+        """Let the next sync that is due run, whatever its feed says: something may change that no feed tells of.
+
+        Does nothing for an integration that is not known yet.
+        """
+        with self._database.writing() as connection:
+            connection.execute(integrations.update().where(integrations.c.name == name).values(feed_mark=None))
+
+    def note_nothing_new(self, marks: Mapping[str, str], *, now: datetime, next_at: Mapping[str, datetime]) -> None:
+        """Note of resting integrations that their feeds had nothing new, so that no run was needed.
+
+        Args:
+            marks: of their feeds now, by integration. One that was woken meanwhile stays awake.
+            now: aware.
+            next_at: when each is due again.
+        """
+        with self._database.writing() as connection:
+            due.note_nothing_new(connection, marks, now, next_at)
 
     # --- signs of life --------------------------------------------------------------------------
 

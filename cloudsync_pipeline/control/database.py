@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudsync_pipeline.control import tables
+from cloudsync_pipeline.control.mounts import network_file_system
 from cloudsync_pipeline.core.errors import ConfigError, SchemaTooNew, StateError, StorageFull
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+log = logging.getLogger(__name__)
 
 _BUSY = 15_000
 """Milliseconds a writer waits for another one; every transaction here takes a few."""
+_NEEDS_BYTES = 256 * 1024
+"""Less than this is too little for what SQLite keeps beside a database."""
+_IDLE = 30_000
+"""Milliseconds until PostgreSQL ends a transaction whose process does not go on, so that what it locked is free."""
 _ADVISORY_LOCK = 0x636C6F75
 """Any number of our own: keeps two processes from migrating a PostgreSQL database at once."""
 
@@ -34,7 +47,49 @@ def _inbox(connection: sa.Connection) -> None:
     tables.inbox.create(connection)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_first, _inbox)
+def _leases(connection: sa.Connection) -> None:
+    tables.leases.create(connection)
+
+
+def _alerts(connection: sa.Connection) -> None:
+    tables.alerts.create(connection)
+
+
+def _measures(connection: sa.Connection) -> None:
+    tables.measures.create(connection)
+
+
+def _rests(connection: sa.Connection) -> None:
+    _add_columns(connection, tables.integrations, "feed_mark", "next_try_at", "last_checked_at")
+
+
+def _put_offs(connection: sa.Connection) -> None:
+    _add_columns(connection, tables.integrations, "put_off_until")
+
+
+def _unfinished(connection: sa.Connection) -> None:
+    _add_columns(connection, tables.integrations, "unfinished_since")
+
+
+def _add_columns(connection: sa.Connection, table: sa.Table, *names: str) -> None:
+    """Add columns of today's table; one made by an earlier migration just now has them already."""
+    there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    for name in names:
+        if name not in there:
+            kind = table.c[name].type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}")
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
+    _first,
+    _inbox,
+    _leases,
+    _alerts,
+    _measures,
+    _rests,
+    _put_offs,
+    _unfinished,
+)
 """Migration n, counted from 1, takes the tables from version n - 1 to n. Only ever append."""
 
 
@@ -87,6 +142,11 @@ class Database:
         return database
 
     @property
+    def shared(self) -> bool:
+        """Whether several machines may use it at once: it is on a server."""
+        return self._engine.dialect.name == "postgresql"
+
+    @property
     def where(self) -> str:
         """The URL, without its password."""
         return self._engine.url.render_as_string(hide_password=True)
@@ -132,10 +192,8 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             # The driver's own text: SQLAlchemy's would add the statement with its values.
             cause = str(getattr(error, "orig", None) or error).strip().split("\n", 1)[0].rstrip(".")
-            if "disk is full" in cause or "No space left" in cause:
-                raise StorageFull(
-                    f"The disk of the control database {self.where} is full.", remedy="Free some space there."
-                ) from error
+            if _is_full(cause, self._engine.url):
+                raise _full(self.where) from error
             raise StateError(
                 f"The control database {self.where} failed: {cause}.",
                 remedy="Check that it can be reached and written to.",
@@ -144,7 +202,27 @@ class Database:
 
 def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can say what to do about a row that is there already, in the database's own dialect."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table)
+    # Imported where it is spoken: its dialect brings seven drivers along.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
+
+
+def _full(where: str) -> StorageFull:
+    return StorageFull(f"The disk of the control database {where} is full.", remedy="Free some space there.")
+
+
+def _is_full(cause: str, url: sa.URL) -> bool:
+    """Whether an error means that the disk is full."""
+    if "disk is full" in cause or "No space left" in cause:
+        return True
+    if "disk I/O" not in cause or not url.database:
+        return False
+    # What SQLite says where there is no room for the files that it keeps beside a database.
+    disk = os.statvfs(Path(url.database).parent)
+    return disk.f_bavail * disk.f_frsize < _NEEDS_BYTES
 
 
 def _version(connection: sa.Connection) -> int:
@@ -154,7 +232,21 @@ def _version(connection: sa.Connection) -> int:
 
 
 def _postgres(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(url, pool_size=2, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    # A network that is gone must be an error within half a minute: heartbeats and locks depend on it (PostgreSQL's
+    # documentation, "Parameter Key Words").
+    waits = {"connect_timeout": 10, "tcp_user_timeout": 20_000, "keepalives_idle": 10, "keepalives_interval": 5}
+    given = {name: value for name, value in waits.items() if name not in url.query}
+    engine = sa.create_engine(url, pool_size=2, max_overflow=8, pool_pre_ping=True, connect_args=given)
+
+    @event.listens_for(engine, "connect")
+    def _(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        # A setting, not one of the connection's options: poolers between refuse those.
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE}")
+        cursor.close()
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
@@ -170,6 +262,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
             f"The folder of the control database {url.database} cannot be made: {error.strerror}.",
             remedy="Choose a folder that may be written to.",
         ) from error
+    _warn_of_network(url.database)
     _use_write_ahead_log(url)
     engine = sa.create_engine(url)
 
@@ -191,6 +284,18 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+@cache
+def _warn_of_network(file: str) -> None:
+    kind = network_file_system(Path(file).parent)
+    if kind is not None:
+        log.warning(
+            "The control database %s is on a network file system (%s), where locks cannot be relied on: let one "
+            "machine alone use it, or set database.url to a PostgreSQL database.",
+            file,
+            kind,
+        )
+
+
 def _use_write_ahead_log(url: sa.URL) -> None:
     """Readers and a writer then do not wait for each other. SQLite does not wait for others to make the switch."""
     until = time.monotonic() + _BUSY / 1000
@@ -202,6 +307,8 @@ def _use_write_ahead_log(url: sa.URL) -> None:
                 if "locked" in str(error) and time.monotonic() < until:
                     time.sleep(0.02)
                     continue
+                if _is_full(str(error), url):
+                    raise _full(str(url.database)) from error
                 raise StateError(
                     f"The control database {url.database} failed: {error}.",
                     remedy="Check that it can be read and written to.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +42,14 @@ class Waiting:
     id: int
     delivery: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in one integration's inbox: how many notices, and since when the first of them."""
+
+    count: int
+    since: datetime
 
 
 class Inbox:
@@ -103,6 +111,14 @@ class Inbox:
                 Waiting(row.id, f"{row.id}@{row.received_at.isoformat()}", row.body)
                 for row in connection.execute(query)
             ]
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """What waits, by integration; one for which nothing waits is not there."""
+        query = sa.select(inbox.c.integration, sa.func.count(), sa.func.min(inbox.c.received_at)).group_by(
+            inbox.c.integration
+        )
+        with self._database.reading() as connection:
+            return {name: Backlog(count, since) for name, count, since in connection.execute(query)}
 
     def remove(self, integration: str, ids: Sequence[int]) -> None:
         """Forget notices that were dealt with; those that are gone already do not matter."""

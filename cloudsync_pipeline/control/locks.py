@@ -1,27 +1,30 @@
-"""One writer an integration on one machine: an OS lock that dies with its process, and a record of who holds it.
+"""One writer an integration: an OS lock that dies with its process, and among machines a lease besides.
 
-The lock is `flock` on `<folder>/lock`, so that nothing is left behind by a kill. The record beside it
-(`lock.json`) is for people and for the error that the second writer gets; it decides nothing.
+The OS lock is `flock` on `<folder>/lock`, so that nothing is left behind by a kill. The record beside it
+(`lock.json`) is for people and for the error that the second writer gets; it decides nothing. Where the control
+database is on a server, other machines may write too: then the lease (see `leases`) is taken as well.
 """
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import fcntl
 import json
 import logging
 import os
-import socket
-import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cloudsync_pipeline.core.errors import CloudSyncError, LockHeld, LockLost, StateError, StorageFull
+from cloudsync_pipeline.control.holders import Holder, already_held
+from cloudsync_pipeline.control.leases import Lease, Leases
+from cloudsync_pipeline.core.errors import CloudSyncError, LockLost, StateError, StorageFull
 
 log = logging.getLogger(__name__)
 
@@ -30,57 +33,57 @@ HEARTBEAT = 5.0
 PATIENCE = 0.3
 """Seconds a writer tries for the lock: `holder` takes it for an instant to see whether it is free."""
 
+_UNWRITTEN = ("alive", "free_at")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _held: set[int] = set()
 """Descriptors of held locks, closed in forked children: a child must not keep its dead parent's lock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds, or last held, an integration's lock.
-
-    Attributes:
-        integration, run_id, purpose: what for; purpose in words ("incremental sync").
-        pid, host, command: which process; command without its arguments' values.
-        since, heartbeat_at: UTC.
-        alive: True while its process holds the OS lock; False for a record left by a killed one.
-    """
-
-    integration: str
-    run_id: str
-    purpose: str
-    pid: int
-    host: str
-    command: str
-    since: datetime
-    heartbeat_at: datetime
-    alive: bool = True
 
 
 class WriterLock:
     """A held lock, as `writer_lock` gives it."""
 
-    def __init__(self, folder: Path, descriptor: int, holder: Holder) -> None:
+    def __init__(self, folder: Path, descriptor: int, holder: Holder, lease: Lease | None) -> None:
         self.holder = holder
         self._folder = folder
+        self._file = str(folder / "lock")
         self._descriptor = descriptor
+        self._lease = lease
+
+    @property
+    def fence(self) -> int | None:
+        """A number greater than that of every holder before; None where the OS lock alone decides."""
+        return None if self._lease is None else self._lease.fence
 
     def check(self) -> None:
-        """Prove that the lock is still ours; cheap enough for every commit.
+        """Prove that the lock is still ours; cheap enough for every commit and every call to a file manager.
 
         Raises:
-            LockLost: the lock file was deleted or replaced, so that another writer could have come in.
+            LockLost: the lease was taken over or not renewed in time, or the lock file was deleted or replaced, so
+                that another writer could have come in.
         """
+        if self._lease is not None:
+            self._lease.check()
         ours = os.fstat(self._descriptor)
         try:
-            there = (self._folder / "lock").stat()
+            there = os.stat(self._file)  # noqa: PTH116 -- a path object takes as long as the look itself
         except FileNotFoundError:
             there = None
         if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
             raise LockLost(
-                f"The lock file {self._folder / 'lock'} was replaced while run {self.holder.run_id} held it.",
+                f"The lock file {self._file} was replaced while run {self.holder.run_id} held it.",
                 integration=self.holder.integration,
                 remedy="The run stops writing. Do not delete lock files: they free themselves.",
             )
+
+    def note(self, holder: Holder) -> None:
+        """Write a heartbeat: to the lease first, which depends on it.
+
+        Raises:
+            StateError, OSError: it cannot be written.
+        """
+        if self._lease is not None:
+            self._lease.renew()
+        _write(self._folder, holder)
 
 
 @contextmanager
@@ -90,18 +93,20 @@ def writer_lock(
     integration: str,
     run_id: str,
     purpose: str,
+    leases: Leases | None = None,
     on_heartbeat: Callable[[Holder], None] | None = None,
-    heartbeat: float = HEARTBEAT,
+    heartbeat: float | None = None,
     patience: float = PATIENCE,
 ) -> Iterator[WriterLock]:
-    """Be the only writer of an integration, among processes and threads of this machine.
+    """Be the only writer of an integration, among processes and threads of this machine and, with leases, of others.
 
     Args:
         folder: the integration's state folder; created if absent.
         integration, run_id, purpose: told to whoever comes second.
+        leases: of a control database that other machines use too.
         on_heartbeat: called at once and then with every heartbeat, in the heartbeat's thread; a CloudSyncError
             that it raises is logged and does not end the heartbeats.
-        heartbeat: seconds between heartbeats.
+        heartbeat: seconds between heartbeats; `HEARTBEAT` unless told.
         patience: seconds to try before giving up.
 
     Raises:
@@ -109,39 +114,49 @@ def writer_lock(
         StateError: the folder cannot be locked (a file system without locks, no right to write).
     """
     descriptor = _acquire(folder, integration, patience)
-    now = datetime.now(UTC)
-    lock = WriterLock(
-        folder,
-        descriptor,
-        Holder(integration, run_id, purpose, os.getpid(), socket.gethostname(), _command(), now, now),
-    )
     ended = threading.Event()
-    beats = threading.Thread(
-        target=_beat,
-        args=(folder, lock.holder, ended, heartbeat, on_heartbeat),
-        name=f"lock {integration}",
-        daemon=True,
-    )
     try:
-        _write(folder, lock.holder)
+        myself = Holder.myself(integration, run_id, purpose)
+        lease = None if leases is None else leases.take(myself, _identity(descriptor))
+        lock = WriterLock(folder, descriptor, myself, lease)
+        beats = threading.Thread(
+            # Its log lines are about this run, too.
+            target=contextvars.copy_context().run,
+            args=(_beat, lock, ended, heartbeat or HEARTBEAT, on_heartbeat),
+            name=f"lock {integration}",
+            daemon=True,
+        )
+        _write(folder, myself)
         beats.start()
-        yield lock
-    finally:
-        ended.set()
-        if beats.ident is not None:
+        try:
+            yield lock
+        finally:
+            ended.set()
             beats.join()
-        with suppress(OSError):
-            (folder / "lock.json").unlink()
+            if lease is not None:
+                _release(lease, run_id)
+            with suppress(OSError):
+                (folder / "lock.json").unlink()
+    finally:
         _held.discard(descriptor)
         os.close(descriptor)
 
 
-def holder(folder: Path) -> Holder | None:
+def holder(folder: Path, integration: str = "", leases: Leases | None = None) -> Holder | None:
     """Who holds the lock of an integration; None where nobody does and nobody was killed holding it.
 
     Args:
         folder: the integration's state folder.
+        integration, leases: where other machines may hold it, too.
+
+    Raises:
+        StateError: the leases cannot be asked.
     """
+    leased = None if leases is None else leases.holder(integration)
+    if leased is not None:
+        known, lock_file = leased
+        # Of a holder on this machine the OS lock tells at once whether it lives.
+        return replace(known, alive=_is_locked(folder)) if lock_file == _identity(folder / "lock") else known
     record = _read(folder)
     if record is None:
         return None
@@ -164,7 +179,7 @@ def _acquire(folder: Path, integration: str, patience: float) -> int:
                 time.sleep(0.02)
                 continue
             _drop(descriptor)
-            raise _already_held(folder, integration) from error
+            raise already_held(integration, _read(folder)) from error
         except OSError as error:
             _drop(descriptor)
             raise _unusable(folder, integration, error) from error
@@ -177,16 +192,22 @@ def _drop(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _already_held(folder: Path, integration: str) -> LockHeld:
-    other = _read(folder)
-    if other is None:
-        who = "Another writer holds the integration, and has not said yet who it is."
-    else:
-        who = (
-            f"Run {other.run_id} ({other.purpose}; process {other.pid} on {other.host}, {other.command}) holds the "
-            f"integration since {other.since:%Y-%m-%d %H:%M:%S} UTC; last heartbeat {other.heartbeat_at:%H:%M:%S} UTC."
-        )
-    return LockHeld(who, integration=integration, remedy="Wait until it has finished, or end that process.")
+def _identity(lock: int | Path) -> str:
+    """Names a lock file among all that any machine has: by the kernel that runs there now, and its own numbers."""
+    try:
+        about = os.fstat(lock) if isinstance(lock, int) else lock.stat()
+        return f"{_BOOT.read_text(encoding='ascii').strip()}:{about.st_dev}:{about.st_ino}"
+    except FileNotFoundError:
+        # No such file, or no Linux: then a holder on this machine is known dead when its lease has expired.
+        return f"unknown:{uuid.uuid4().hex}"
+
+
+def _release(lease: Lease, run_id: str) -> None:
+    try:
+        lease.release()
+    except CloudSyncError as error:
+        # What was done is done; a lease that is left behind expires.
+        log.warning("The lock of run %s could not be given back, and ends by itself: %s", run_id, error)
 
 
 def _unusable(folder: Path, integration: str, error: OSError) -> StateError | StorageFull:
@@ -202,31 +223,29 @@ def _unusable(folder: Path, integration: str, error: OSError) -> StateError | St
     )
 
 
-def _beat(
-    folder: Path,
-    holder: Holder,
-    ended: threading.Event,
-    seconds: float,
-    tell: Callable[[Holder], None] | None,
-) -> None:
+def _beat(lock: WriterLock, ended: threading.Event, seconds: float, tell: Callable[[Holder], None] | None) -> None:
+    holder = lock.holder
     while True:
         if tell is not None:
-            try:
-                tell(holder)
-            # The OS lock still holds, and the next heartbeat may get through.
-            except CloudSyncError as error:
-                log.warning("The heartbeat of run %s could not be told: %s", holder.run_id, error)
+            _try(tell, holder)
         if ended.wait(seconds):
             return
         holder = replace(holder, heartbeat_at=datetime.now(UTC))
-        try:
-            _write(folder, holder)
-        except OSError as error:
-            log.warning("The heartbeat of run %s could not be written: %s", holder.run_id, error)
+        _try(lock.note, holder)
+
+
+def _try(call: Callable[[Holder], None], holder: Holder) -> None:
+    try:
+        call(holder)
+    # The lock still holds, and the next heartbeat may get through; a lease that none reaches is noticed by `check`.
+    except (CloudSyncError, OSError) as error:
+        log.warning("A heartbeat of run %s was lost: %s", holder.run_id, error)
 
 
 def _write(folder: Path, holder: Holder) -> None:
-    record = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(holder).items() if k != "alive"}
+    record = {
+        k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(holder).items() if k not in _UNWRITTEN
+    }
     new = folder / "lock.json.new"
     new.write_text(json.dumps(record), encoding="utf-8")
     new.replace(folder / "lock.json")
@@ -257,12 +276,6 @@ def _is_locked(folder: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
-
-
-def _command() -> str:
-    # Arguments can carry secrets (a URL with a password): the program and its first plain word are enough.
-    words = [Path(sys.argv[0]).name or "python", *(a for a in sys.argv[1:2] if a.isidentifier())]
-    return " ".join(words)
 
 
 def _forget_in_child() -> None:

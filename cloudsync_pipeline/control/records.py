@@ -27,7 +27,8 @@ class Integration:
         config_fingerprint: of the configuration it was last seen with.
         last_run_id, last_mode, last_verdict, last_started_at, last_finished_at: of the newest run;
             verdict is "running" while it runs.
-        last_success_at: when a run last ended with nothing owed.
+        last_success_at: when it was last known to owe nothing: a run ended so, or a look at its feed found nothing
+            new since.
         last_scan_at: when the last full scan was merged.
         next_incremental_at, next_scan_at: when the next is due; None means at once.
         initial_done: a full sync has been completed once.
@@ -36,6 +37,11 @@ class Integration:
         objects, files, bytes: at the end of the last run.
         scan_requested, scan_requested_at, scan_reason: a full scan was asked for: events were lost, or a person
             wants it.
+        feed_mark, next_try_at: what it rests on since its last run, see `Rest`.
+        last_checked_at: when its feed was last asked and had nothing new, so that no run was needed.
+        put_off_until: one of its ends asked to be left alone until then; None where none did.
+        unfinished_since: when the run that is under way began, or the first of several that were all killed; None
+            where the newest one ended.
     """
 
     name: str
@@ -65,6 +71,26 @@ class Integration:
     scan_requested: bool = False
     scan_requested_at: datetime | None = None
     scan_reason: str | None = None
+    feed_mark: str | None = None
+    next_try_at: datetime | None = None
+    last_checked_at: datetime | None = None
+    put_off_until: datetime | None = None
+    unfinished_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What an integration rests on between two syncs: while none of it changes, a sync would have nothing to do.
+
+    Attributes:
+        feed_mark: of its feed as it was read last; None where nobody can say whether there is something new.
+        next_try_at: when the first of its debts may be tried again; None where none will be by itself.
+        config_fingerprint: of the configuration it was synced with.
+    """
+
+    feed_mark: str | None = None
+    next_try_at: datetime | None = None
+    config_fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

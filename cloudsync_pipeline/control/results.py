@@ -10,7 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cloudsync_pipeline.control.records import Counts, Integration, RunResult
+from cloudsync_pipeline.control import measures
+from cloudsync_pipeline.control.records import Counts, Integration, Rest, RunResult
 from cloudsync_pipeline.control.tables import run_results
 
 KEPT = 200
@@ -30,6 +31,7 @@ def consequences(
     scan_started_at: datetime | None,
     next_incremental_at: datetime | None,
     next_scan_at: datetime | None,
+    rest: Rest,
 ) -> Mapping[str, Any]:
     """The columns of its integration that a result changes. Arguments as of `Control.record_result`."""
     values: dict[str, Any] = {
@@ -38,11 +40,17 @@ def consequences(
         "last_verdict": result.verdict,
         "last_started_at": result.started_at,
         "last_finished_at": result.finished_at,
+        "unfinished_since": None,
+        "feed_mark": rest.feed_mark,
+        "next_try_at": rest.next_try_at,
     }
+    if rest.config_fingerprint is not None:
+        values["config_fingerprint"] = rest.config_fingerprint
     if counts is not None:
         values |= asdict(counts)
     if result.verdict == "in_sync":
         values["last_success_at"] = result.finished_at
+        values["put_off_until"] = None
     if next_incremental_at is not None:
         values["next_incremental_at"] = next_incremental_at
     if next_scan_at is not None:
@@ -64,9 +72,12 @@ def _initial_progress(before: Integration, result: RunResult) -> dict[str, Any]:
 
 
 def keep(connection: sa.Connection, result: RunResult) -> None:
-    """Store a result in place of an earlier one of the same run, and drop those beyond `KEPT`."""
+    """Store a result in place of an earlier one of the same run, add it up, and drop those beyond `KEPT`."""
     t = run_results.c
-    connection.execute(run_results.delete().where(t.integration == result.integration, t.run_id == result.run_id))
+    same = sa.and_(t.integration == result.integration, t.run_id == result.run_id)
+    before = connection.execute(sa.select(run_results).where(same)).mappings().one_or_none()
+    measures.add(connection, result, None if before is None else _result(before))
+    connection.execute(run_results.delete().where(same))
     connection.execute(
         run_results.insert().values(**{**asdict(result), "results": json.dumps(dict(result.results), default=str)})
     )
@@ -86,5 +97,15 @@ def newest(connection: sa.Connection, integration: str | None, limit: int) -> Se
     query = sa.select(run_results).order_by(run_results.c.finished_at.desc(), run_results.c.run_id).limit(limit)
     if integration is not None:
         query = query.where(run_results.c.integration == integration)
-    rows = connection.execute(query).mappings()
-    return [RunResult(**{**row, "results": json.loads(row["results"])}) for row in rows]
+    return [_result(row) for row in connection.execute(query).mappings()]
+
+
+def of_run(connection: sa.Connection, run_id: str) -> RunResult | None:
+    """How a run ended; None where it has not, or is forgotten."""
+    query = sa.select(run_results).where(run_results.c.run_id == run_id).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else _result(row)
+
+
+def _result(row: sa.RowMapping) -> RunResult:
+    return RunResult(**{**row, "results": json.loads(row["results"])})

@@ -66,6 +66,11 @@ integrations = sa.Table(
     sa.Column("scan_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("scan_requested_at", UtcDateTime),
     sa.Column("scan_reason", sa.Text),
+    sa.Column("feed_mark", sa.Text),
+    sa.Column("next_try_at", UtcDateTime),
+    sa.Column("last_checked_at", UtcDateTime),
+    sa.Column("put_off_until", UtcDateTime),
+    sa.Column("unfinished_since", UtcDateTime),
 )
 
 run_results = sa.Table(
@@ -102,4 +107,41 @@ inbox = sa.Table(
     sa.Index("inbox_by_integration", "integration", "id"),
     # Otherwise SQLite gives the id of a deleted row to the next one.
     sqlite_autoincrement=True,
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("integration", sa.String(200), primary_key=True),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    # Of the holder; no run where nobody holds it.
+    sa.Column("run_id", sa.String(200)),
+    sa.Column("purpose", sa.Text),
+    sa.Column("host", sa.Text),
+    sa.Column("pid", sa.BigInteger),
+    sa.Column("command", sa.Text),
+    sa.Column("lock_file", sa.Text),
+    sa.Column("since", UtcDateTime),
+    sa.Column("heartbeat_at", UtcDateTime),
+    sa.Column("expires_at", UtcDateTime),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("integration", sa.String(200), primary_key=True),
+    sa.Column("channel", sa.String(20), primary_key=True),
+    sa.Column("condition", sa.String(20), primary_key=True),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("told_at", UtcDateTime, nullable=False),
+)
+
+measures = sa.Table(
+    "measures",
+    metadata,
+    sa.Column("integration", sa.String(200), primary_key=True),
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("kind", sa.String(40), primary_key=True),
+    sa.Column("status", sa.String(40), primary_key=True),
+    sa.Column("value", sa.Double, nullable=False),
 )

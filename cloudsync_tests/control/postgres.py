@@ -41,8 +41,12 @@ def _required(name: str) -> str:
 
 
 @contextmanager
-def postgres() -> Iterator[sa.URL]:
-    """A running server; the URL of its first database. See `_required` for where there is none."""
+def postgres(port: int | None = None) -> Iterator[sa.URL]:
+    """A running server; the URL of its first database. See `_required` for where there is none.
+
+    Args:
+        port: of 127.0.0.1, for programs that do not know sockets; without one it has a socket alone.
+    """
     initdb, server = _required("initdb"), _required("postgres")
     # PostgreSQL refuses to run as root, as containers do.
     user = _UNPRIVILEGED if os.geteuid() == 0 else None
@@ -59,17 +63,17 @@ def postgres() -> Iterator[sa.URL]:
             user=user,
             cwd=folder,
         )
+        where = ["-c", "listen_addresses="] if port is None else ["-c", "listen_addresses=127.0.0.1", "-p", str(port)]
         process = subprocess.Popen(
-            [server, "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            [server, "-D", data, "-k", folder, *where, "-c", "fsync=off"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             user=user,
             cwd=folder,
         )
         try:
-            url = sa.URL.create(
-                "postgresql+psycopg2", username="fleet", database="postgres", query={"host": str(folder)}
-            )
+            at = {"query": {"host": str(folder)}} if port is None else {"host": "127.0.0.1", "port": port}
+            url = sa.URL.create("postgresql+psycopg2", username="fleet", database="postgres", **at)
             _wait_for(url)
             yield url
         finally:
@@ -77,6 +81,16 @@ def postgres() -> Iterator[sa.URL]:
             process.wait(timeout=30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask_for_password(server: sa.URL, role: str) -> None:
+    """Let nobody in by TCP as this role without its password."""
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        file = Path(connection.execute(sa.text("SHOW hba_file")).scalar_one())
+        file.write_text(f"host all {role} all scram-sha-256\n{file.read_text()}")
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    engine.dispose()
 
 
 def emptied(server: sa.URL) -> str:

@@ -273,6 +273,20 @@ def test_a_requested_scan_is_due_until_one_that_began_later_is_merged(control: C
     assert control.due(NOON + 3 * HOUR, "reconcile") == []
 
 
+def test_what_is_put_off_is_due_for_nothing_until_the_later_of_two_times_and_a_day_at_most(control: Control) -> None:
+    a_synced_integration(control)
+    control.request_scan("acme", "a person wants it", now=NOON)
+    control.put_off("acme", 7200.0, now=NOON)
+    control.put_off("acme", 60.0, now=NOON)
+    assert [control.due(NOON + HOUR, mode) for mode in ("initial", "incremental", "reconcile")] == [[], [], []]
+    assert names(control.due(NOON + 2 * HOUR, "incremental")) == ["acme"]
+    assert names(control.due(NOON + 2 * HOUR, "reconcile")) == ["acme"]
+    control.put_off("acme", 1e18, now=NOON)
+    assert control.due(NOON + 23 * HOUR, "incremental") == []
+    assert names(control.due(NOON + 24 * HOUR, "incremental")) == ["acme"]
+    control.put_off("nobody", 60.0, now=NOON)
+
+
 def test_an_unknown_mode_is_a_mistake_of_the_caller(control: Control) -> None:
     with pytest.raises(ValueError, match="'hourly' is no mode"):
         control.due(NOON, "hourly")

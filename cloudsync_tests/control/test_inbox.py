@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from cloudsync_pipeline.control import Control, Inbox, Notice
+from cloudsync_pipeline.control import Backlog, Control, Inbox, Notice
 from cloudsync_pipeline.control import database as databases
 from cloudsync_pipeline.control.database import Database
 from cloudsync_pipeline.control.tables import schema_version
@@ -159,5 +159,16 @@ def test_a_database_from_before_there_was_an_inbox_gets_one(url: str, monkeypatc
         assert control.inbox.put("acme", [Notice({"n": 1})]) == 1
     opened = Database.open(url)
     with opened.reading() as connection:
-        assert connection.execute(sa.select(schema_version.c.version)).scalars().all() == [1, 2]
+        assert connection.execute(sa.select(schema_version.c.version)).scalars().all() == [
+            *range(1, len(databases.MIGRATIONS) + 1)
+        ]
     opened.close()
+
+
+def test_backlogs_tell_how_much_waits_and_since_when(control: Control) -> None:
+    control.ensure("acme")
+    control.ensure("idle")
+    first, later = datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 13, tzinfo=UTC)
+    control.inbox.put("acme", [Notice({"n": 1})], now=first)
+    control.inbox.put("acme", [Notice({"n": 2}), Notice({"n": 3})], now=later)
+    assert control.inbox.backlogs() == {"acme": Backlog(3, first)}
