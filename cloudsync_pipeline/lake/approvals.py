@@ -126,7 +126,8 @@ def stop_unapproved(connection: Connection, *, held: bool) -> None:
 
 def forget_paid(connection: Connection) -> None:
     """Within planning: approvals whose path is owed no more are gone."""
-    connection.execute("DELETE FROM approvals WHERE path NOT IN (SELECT path FROM owed WHERE aspect = 'content')")
+    if connection.execute("SELECT 1 FROM approvals LIMIT 1").fetchone():
+        connection.execute("DELETE FROM approvals WHERE path NOT IN (SELECT path FROM owed WHERE aspect = 'content')")
 
 
 def _count(connection: Connection, query: str, *params: object) -> int:

@@ -16,7 +16,8 @@ from duckdb import DuckDBPyConnection
 from cloudsync_pipeline.core.errors import CommitFailed, StateError
 from cloudsync_pipeline.lake import schema
 from cloudsync_pipeline.lake.attach import CATALOG
-from cloudsync_pipeline.lake.faults import in_one_line, is_contention, translate
+from cloudsync_pipeline.lake.faults import in_one_line, is_contention, is_ended, translate
+from cloudsync_pipeline.lake.unseen import pandas_unseen
 
 T = TypeVar("T")
 
@@ -41,9 +42,11 @@ def commit(
     doing = f"committing {message!r}"
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _transaction(connection, work, integration, author, message, info, unique, fence)
+            with pandas_unseen():
+                return _transaction(connection, work, integration, author, message, info, unique, fence)
         except duckdb.Error as error:
-            if not is_contention(error):
+            # Ended by who takes over, the next try is told so by the fence; by a restart, it succeeds.
+            if not is_contention(error) and not is_ended(error):
                 raise translate(error, integration, doing) from error
             failure = error
         if attempt < ATTEMPTS:
@@ -86,8 +89,12 @@ def _transaction(
     except BaseException as error:
         _roll_back(connection)
         # The answer to a COMMIT can get lost on its way; the snapshot tells whether it happened.
-        if isinstance(error, duckdb.Error) and _is_committed(connection, commit_id):
-            return result
+        if isinstance(error, duckdb.Error):
+            committed = _is_committed(connection, commit_id)
+            if committed:
+                return result
+            if committed is None and is_ended(error):  # It may have been, and is not to be done twice.
+                raise translate(error, integration, f"committing {message!r}") from error
         raise
     return result
 
@@ -101,9 +108,7 @@ def assert_unique(connection: DuckDBPyConnection, table: str, integration: str) 
     columns = ", ".join(schema.ONE_ROW_EACH[table])
     # Rows written by this transaction have no snapshot yet. Looking at their keys alone keeps the check
     # at one scan of the key column instead of a hash table of the whole one.
-    touched = f"SELECT DISTINCT {columns} FROM {CATALOG}.{table} WHERE snapshot_id IS NULL"
-    if connection.execute(f"{touched} LIMIT 1").fetchone() is None:
-        return
+    touched = f"SELECT {columns} FROM {CATALOG}.{table} WHERE snapshot_id IS NULL"
     twice = connection.execute(
         f"SELECT {columns} FROM {CATALOG}.{table} SEMI JOIN ({touched}) USING ({columns}) "
         f"GROUP BY {columns} HAVING count(*) > 1 LIMIT 1"
@@ -121,10 +126,11 @@ def _roll_back(connection: DuckDBPyConnection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _is_committed(connection: DuckDBPyConnection, commit_id: str) -> bool:
+def _is_committed(connection: DuckDBPyConnection, commit_id: str) -> bool | None:
+    """Whether a commit's snapshot is there; None where the catalog cannot be asked."""
     with suppress(duckdb.Error):
         found = connection.execute(
             f"SELECT 1 FROM ducklake_snapshots('{CATALOG}') WHERE contains(commit_extra_info, ?)", [commit_id]
         ).fetchone()
         return found is not None
-    return False
+    return None

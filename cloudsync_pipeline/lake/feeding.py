@@ -12,6 +12,7 @@ import pyarrow as pa
 from cloudsync_pipeline.core.events import Event, EventType, FeedPage, MalformedEvent, is_older
 from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.rows import as_list, put_rows
 
 _EVENTS_FIELDS: list[pa.Field[Any]] = [
     pa.field("identity", pa.string()),
@@ -41,6 +42,8 @@ _OWED_FIELDS: list[pa.Field[Any]] = [
     pa.field("position", pa.int64()),
 ]
 _OWED = pa.schema(_OWED_FIELDS)
+_IDENTITIES_FIELDS: list[pa.Field[Any]] = [pa.field("identity", pa.string())]
+_IDENTITIES = pa.schema(_IDENTITIES_FIELDS)
 
 
 LATE = timedelta(days=1)
@@ -77,7 +80,8 @@ def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime, *, curso
     known = {
         row[0]
         for row in lake.read(
-            "SELECT identity FROM event_identities WHERE identity IN (SELECT unnest(?::VARCHAR[]))", [identities]
+            "SELECT identity FROM event_identities WHERE identity IN (SELECT unnest(from_json(?, '[\"VARCHAR\"]')))",
+            [as_list(identities)],
         )
     }
     fresh: dict[str, Event] = {}
@@ -90,19 +94,15 @@ def record_page(lake: Lake, run_id: str, page: FeedPage, now: datetime, *, curso
         events = _event_rows(list(fresh.values()), list(broken.values()))
         late = _superseded(lake, fresh.values(), now)
         debts = _debt_rows([event for event in fresh.values() if event.identity not in late])
-        seen = pa.table({"identity": list(dict.fromkeys([*fresh, *broken, *others]))})
+        seen = [{"identity": identity} for identity in dict.fromkeys([*fresh, *broken, *others])]
 
         def work(connection: Connection) -> None:
-            connection.register("new_events", events)
-            connection.register("new_debts", debts)
-            connection.register("new_identities", seen)
-            try:
-                _store(connection, run_id, now)
-                if cursor is not None:
-                    runs.set_meta(connection, CURSOR, cursor)
-            finally:
-                for name in ("new_events", "new_debts", "new_identities"):
-                    connection.unregister(name)
+            put_rows(connection, "new_events", _EVENTS, events)
+            put_rows(connection, "new_debts", _OWED, debts)
+            put_rows(connection, "new_identities", _IDENTITIES, seen)
+            _store(connection, run_id, now)
+            if cursor is not None:
+                runs.set_meta(connection, CURSOR, cursor)
 
         lake.commit(
             work,
@@ -138,9 +138,9 @@ def _superseded(lake: Lake, events: Iterable[Event], now: datetime) -> frozenset
         """
         SELECT key, sequencer FROM events
         WHERE received_at >= ? AND sequencer IS NOT NULL AND event_type <> 'change_permission'
-              AND key IN (SELECT unnest(?::VARCHAR[]))
+              AND key IN (SELECT unnest(from_json(?, '["VARCHAR"]')))
         """,
-        [now - LATE, list({key for key, _ in ordered.values()})],
+        [now - LATE, as_list({key for key, _ in ordered.values()})],
     )
     newest: dict[str, str] = {}
     for key, sequencer in [*known, *ordered.values()]:
@@ -149,8 +149,8 @@ def _superseded(lake: Lake, events: Iterable[Event], now: datetime) -> frozenset
     return frozenset(name for name, (key, mine) in ordered.items() if is_older(mine, than=newest[key]))
 
 
-def _event_rows(events: Sequence[Event], malformed: Sequence[MalformedEvent]) -> pa.Table:
-    rows = [
+def _event_rows(events: Sequence[Event], malformed: Sequence[MalformedEvent]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = [
         {
             "identity": e.identity,
             "event_type": e.event_type.value,
@@ -172,11 +172,11 @@ def _event_rows(events: Sequence[Event], malformed: Sequence[MalformedEvent]) ->
         for position, e in enumerate(events)
     ]
     rows += [{"identity": m.identity, "raw": m.raw, "malformed_reason": m.reason, "position": -1} for m in malformed]
-    return pa.Table.from_pylist(rows, schema=_EVENTS)
+    return rows
 
 
-def _debt_rows(events: Sequence[Event]) -> pa.Table:
-    rows = []
+def _debt_rows(events: Sequence[Event]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
     for position, event in enumerate(events):
         aspect = "permissions" if event.event_type is EventType.CHANGE_PERMISSION else "content"
         for key in event.keys:
@@ -191,7 +191,7 @@ def _debt_rows(events: Sequence[Event]) -> pa.Table:
                     "position": position,
                 }
             )
-    return pa.Table.from_pylist(rows, schema=_OWED)
+    return rows
 
 
 def _store(connection: Connection, run_id: str, now: datetime) -> None:
@@ -212,20 +212,23 @@ def _store(connection: Connection, run_id: str, now: datetime) -> None:
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE wanted_permissions AS
-        SELECT d.path, e.permissions, e.owner, e.group_name, e.identity
+        SELECT d.path, e.permissions, e.owner, e.group_name, e.identity, d.position
         FROM new_debts d JOIN new_events e USING (identity)
         WHERE d.aspect = 'permissions' AND coalesce(e.permissions, e.owner, e.group_name) IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY d.path ORDER BY d.position DESC) = 1
         """
     )
-    connection.execute("DELETE FROM desired_permissions WHERE path IN (SELECT path FROM wanted_permissions)")
-    connection.execute(
-        """
-        INSERT INTO desired_permissions (path, permissions, owner, group_name, since, event_identity)
-        SELECT path, permissions, owner, group_name, ?, identity FROM wanted_permissions
-        """,
-        [now],
-    )
+    if connection.execute("SELECT 1 FROM wanted_permissions LIMIT 1").fetchone():
+        connection.execute("DELETE FROM desired_permissions WHERE path IN (SELECT path FROM wanted_permissions)")
+        # A microsecond later each: where a move brings two wishes of one page together, the later entry counts too.
+        connection.execute(
+            """
+            INSERT INTO desired_permissions (path, permissions, owner, group_name, since, event_identity)
+            SELECT path, permissions, owner, group_name, ?::TIMESTAMPTZ + to_microseconds(position), identity
+            FROM wanted_permissions
+            """,
+            [now],
+        )
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE debts AS
@@ -233,11 +236,13 @@ def _store(connection: Connection, run_id: str, now: datetime) -> None:
         QUALIFY row_number() OVER (PARTITION BY path, aspect ORDER BY position DESC) = 1
         """
     )
-    # A fresh event is a reason to look again at once, at a quarantined path too.
+    # A fresh event is a reason to look again at once, at a quarantined path too. What a person put off for good is
+    # looked at and stays put off, unless the object is there (`observing.OBJECT_IS_BACK`).
     connection.execute(
         """
         MERGE INTO owed USING debts ON owed.path = debts.path AND owed.aspect = debts.aspect
-        WHEN MATCHED THEN UPDATE SET touched_at = ?, observed_at = NULL, next_try = NULL,
+        WHEN MATCHED THEN UPDATE SET touched_at = ?, observed_at = NULL,
+                                     next_try = CASE WHEN isfinite(owed.next_try) THEN NULL ELSE owed.next_try END,
                                      hint = coalesce(debts.hint, owed.hint)
         WHEN NOT MATCHED THEN INSERT (path, aspect, since, touched_at, reason, attempts, hint)
              VALUES (debts.path, debts.aspect, ?, ?, debts.reason, 0, debts.hint)
@@ -249,4 +254,6 @@ def _store(connection: Connection, run_id: str, now: datetime) -> None:
 
 def supersede_plans(connection: Connection, now: datetime) -> None:
     """Plans that are open no longer follow from the state: said in the commit that changes the state."""
-    connection.execute("UPDATE plans SET closed_at = ?, closed_as = 'superseded' WHERE closed_at IS NULL", [now])
+    # To look first is cheap, to prepare an UPDATE that finds nothing is not.
+    if connection.execute("SELECT 1 FROM plans WHERE closed_at IS NULL LIMIT 1").fetchone():
+        connection.execute("UPDATE plans SET closed_at = ?, closed_as = 'superseded' WHERE closed_at IS NULL", [now])

@@ -1,7 +1,8 @@
 """DuckDB instances with their extensions loaded, kept for the next opening of the same lake in this process.
 
 Loading the extensions takes a quarter of a second of CPU, most of what opening a lake costs, and a Dagster run opens
-its lake at every step. A kept instance has no lake attached, so it holds no file and no lock.
+its lake at every step. A kept instance has no lake attached, so it holds no file and no lock. What DuckDB has read of a
+bucket it remembers, and does not ask the bucket again: an instance serves the same lake by the same keys alone.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from pathlib import Path
 import duckdb
 
 from cloudsync_pipeline.lake.attach import CATALOG, connect, load_extension
+from cloudsync_pipeline.lake.location import Location
 
-EXTENSIONS = ("sqlite_scanner", "ducklake")
 KEPT = 2
 """Instances kept at most, over all lakes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Settings of an instance, as `attach.connect` takes them."""
+    """Settings of an instance, as `attach.connect` takes them, and the lake that it is for, keys included."""
 
     memory_limit: str | None
     threads: int
     temp_directory: Path | None
+    location: Location
 
 
 _kept: list[tuple[tuple[Kind, int], duckdb.DuckDBPyConnection]] = []
@@ -47,7 +49,7 @@ def borrow(kind: Kind) -> duckdb.DuckDBPyConnection:
                 return connection
     connection = connect(memory_limit=kind.memory_limit, threads=kind.threads, temp_directory=kind.temp_directory)
     try:
-        for name in EXTENSIONS:
+        for name in kind.location.extensions:
             load_extension(connection, name)
     except BaseException:
         connection.close()
@@ -60,6 +62,8 @@ def give_back(connection: duckdb.DuckDBPyConnection, kind: Kind) -> None:
     try:
         connection.execute("USE memory")
         connection.execute(f"DETACH {CATALOG}")
+        for (name,) in connection.execute("SELECT name FROM duckdb_secrets()").fetchall():
+            connection.execute(f"DROP SECRET {name}")
     except duckdb.Error:
         connection.close()
         return

@@ -1,7 +1,8 @@
 """One integration's lake: opened, committed to, and read.
 
-A lake is a folder: `catalog.sqlite` (DuckLake's catalog), `data/` (Parquet), `staging/` (listings that are
-not merged yet) and `tmp/` (DuckDB's spill). Writers hold the integration's lock; readers need none.
+Where it is kept is its `Location`: by default a folder with `catalog.sqlite` (DuckLake's catalog), `data/` (Parquet),
+`staging/` (listings that are not merged yet) and `tmp/` (DuckDB's spill). Writers hold the integration's lock;
+readers need none.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from duckdb import DuckDBPyConnection
 
 from cloudsync_pipeline.core.errors import StateError
 from cloudsync_pipeline.lake import instances, schema, versions
-from cloudsync_pipeline.lake.attach import CATALOG, attach
+from cloudsync_pipeline.lake.attach import CATALOG
 from cloudsync_pipeline.lake.commit import commit
 from cloudsync_pipeline.lake.faults import translate, translated
 from cloudsync_pipeline.lake.instances import Kind
+from cloudsync_pipeline.lake.location import Folder, Location
+from cloudsync_pipeline.lake.unseen import pandas_unseen
 from cloudsync_pipeline.lake.versions import Change, Snapshot
 
 if TYPE_CHECKING:
@@ -43,17 +46,20 @@ class Lake:
         connection: Connection,
         *,
         kind: Kind,
-        folder: Path,
+        location: Location,
         integration: str,
         read_only: bool,
         fence: Callable[[Connection], None] | None = None,
+        renew: Callable[[], None],
     ) -> None:
-        self.folder = folder
+        self.location = location
         self.integration = integration
         self.read_only = read_only
-        self.data = folder / "data"
-        self.staging = folder / "staging"
+        self.files = location.files
+        self.folder = location.folder
+        self.staging = location.folder / "staging"
         self._fence = fence
+        self._renew = renew
         self._root = connection
         self._kind = kind
         self._writing = threading.RLock()
@@ -66,7 +72,7 @@ class Lake:
     @classmethod
     def open(
         cls,
-        folder: Path,
+        location: Location | Path,
         *,
         integration: str,
         read_only: bool = False,
@@ -74,48 +80,57 @@ class Lake:
         threads: int = 2,
         create: bool = True,
         fence: Callable[[Connection], None] | None = None,
+        fence_number: int | None = None,
     ) -> Lake:
         """Open a lake, creating or migrating it where that is needed and allowed.
 
         Args:
-            folder: the lake's own folder.
+            location: where it is kept; a path means that folder, with all of it inside.
             integration: whose lake it is, for messages.
             read_only: open for reading, beside any writer; nothing is created or migrated.
             memory_limit: of DuckDB, as it spells it; None for DuckDB's own default.
             threads: of DuckDB.
             create: make a lake where there is none.
             fence: called in every commit with its connection; raises LockLost to stop it.
+            fence_number: the writer's own, greater than that of every writer before; None joins whoever writes.
+                Catalogs that several machines reach refuse the commits of smaller ones.
 
         Raises:
             StateError: there is no lake and none may be made, or it cannot be opened.
+            LockLost: a writer with a higher fence has opened it since.
             SchemaTooNew: a newer release wrote it.
             StorageFull: no room to make it.
         """
-        folder = folder.absolute()
-        catalog = folder / "catalog.sqlite"
-        if not catalog.exists() and (read_only or not create):
+        if isinstance(location, Path):
+            location = Folder(location.absolute())
+        if (read_only or not create) and not location.exists():
             raise StateError(
-                f"There is no lake in {folder}.",
+                f"There is no lake in {location}.",
                 integration=integration,
                 remedy="Run the integration's initial sync; it makes one.",
             )
+        if (location.folder / ".before-restore").exists():
+            raise StateError(
+                f"A restore of the lake in {location} was interrupted.",
+                integration=integration,
+                remedy=f"Do it again: cloudsync restore --integration {integration}",
+            )
         if not read_only:
-            for name in ("data", "staging", "tmp"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
-        kind = Kind(memory_limit, threads, folder / "tmp")
+            for name in ("staging", "tmp"):
+                (location.folder / name).mkdir(parents=True, exist_ok=True)
+        kind = Kind(memory_limit, threads, location.folder / "tmp", location)
         connection = instances.borrow(kind)
         try:
-            # SQLite's write-ahead log: a long read neither blocks a commit nor is blocked by one.
-            journal = () if read_only else ("META_JOURNAL_MODE 'WAL'",)
-            attach(
+            renew = location.attach(connection, read_only=read_only, integration=integration, fence=fence_number)
+            lake = cls(
                 connection,
-                f"sqlite:{catalog}",
-                f"{folder / 'data'}/",
-                read_only=read_only,
+                kind=kind,
+                location=location,
                 integration=integration,
-                options=("META_BUSY_TIMEOUT 10000", *journal),
+                read_only=read_only,
+                fence=fence,
+                renew=renew,
             )
-            lake = cls(connection, kind=kind, folder=folder, integration=integration, read_only=read_only, fence=fence)
             lake._migrate()
         except BaseException:
             connection.close()
@@ -123,7 +138,7 @@ class Lake:
         return lake
 
     def _migrate(self) -> None:
-        with translated(self.integration, "reading the lake's schema version"):
+        with translated(self.integration, "reading the lake's schema version"), pandas_unseen():
             version = schema.stored_version(self._writer)
         schema.check(version, integration=self.integration, read_only=self.read_only)
         for number in range(version + 1, schema.VERSION + 1):
@@ -173,6 +188,7 @@ class Lake:
                 raise RuntimeError("a commit's work must use the connection it is given, not commit again")
             self._within_commit = True
             try:
+                self._renew()
                 return commit(
                     self._writer,
                     work,
@@ -301,12 +317,15 @@ class Lake:
             if self._closed:
                 raise StateError("The lake is closed.", integration=self.integration)
             cursor = self._idle.pop() if self._idle else None
+        self._renew()
         with translated(self.integration, "reading the lake"):
             if cursor is None:
                 cursor = self._cursor()
             done = False
             try:
-                yield cursor.execute(sql, params)
+                with pandas_unseen():
+                    cursor.execute(sql, params)
+                yield cursor
                 done = True
             finally:
                 with self._cursors:

@@ -7,30 +7,16 @@ data path as a pattern, so that a folder named `a*` loses the files of its neigh
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from cloudsync_pipeline.lake.attach import METADATA
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.location import Removed
 
 YOUNGEST = timedelta(hours=24)
 """A file stays this long after it was released, for readers that began before, and after it was written without a
 commit: a writer may still be about to commit it, and its COMMIT would succeed without its rows."""
 _BATCH = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """Files that were removed, and their bytes."""
-
-    files: int = 0
-    bytes: int = 0
-
-    def __add__(self, other: Removed) -> Removed:
-        return Removed(self.files + other.files, self.bytes + other.bytes)
 
 
 def remove_released(lake: Lake, now: datetime, *, run_id: str) -> Removed:
@@ -42,16 +28,15 @@ def remove_released(lake: Lake, now: datetime, *, run_id: str) -> Removed:
     while True:
         # A file is released twice where a compaction and an expiry both let it go: only the last time counts.
         batch = lake.read(
-            "SELECT path, path_is_relative, max(schedule_start::TIMESTAMPTZ) AS released, list(data_file_id) "
-            f"FROM {METADATA}.ducklake_files_scheduled_for_deletion GROUP BY path, path_is_relative "
+            "SELECT path, max(schedule_start::TIMESTAMPTZ) AS released "
+            f"FROM {METADATA}.ducklake_files_scheduled_for_deletion GROUP BY path "
             "HAVING max(schedule_start::TIMESTAMPTZ) <= ? LIMIT ?",
             [now - YOUNGEST, _BATCH],
         )
         if not batch:
             return removed
-        for path, relative, _, _ in batch:
-            removed += _unlink(lake.data / path if relative else Path(path))
         paths = [path for path, *_ in batch]
+        removed += lake.files.remove(paths)
 
         def forget(connection: Connection, paths: list[str] = paths) -> None:
             connection.execute(
@@ -68,33 +53,15 @@ def remove_orphans(lake: Lake, now: datetime) -> Removed:
     """
     # By name, which is a UUID: whatever folder a path is relative to, a file that is known stays.
     known = {name for (name,) in lake.read(_KNOWN_NAMES)}
-    removed = Removed()
-    oldest_kept = (now - YOUNGEST).timestamp()
-    for file in _parquet_files(lake.data):
-        if file.name not in known and file.stat(follow_symlinks=False).st_mtime <= oldest_kept:
-            removed += _unlink(Path(file.path))
-    return removed
+    oldest_kept = now - YOUNGEST
+    return lake.files.remove(
+        file.path
+        for file in lake.files.list()
+        if file.modified <= oldest_kept and file.path.rsplit("/", 1)[-1] not in known
+    )
 
 
 _KNOWN_NAMES = " UNION ALL ".join(
     f"SELECT parse_filename(path) FROM {METADATA}.{table}"
     for table in ("ducklake_data_file", "ducklake_delete_file", "ducklake_files_scheduled_for_deletion")
 )
-
-
-def _parquet_files(folder: Path) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _parquet_files(Path(entry.path))
-            elif entry.name.endswith(".parquet"):
-                yield entry
-
-
-def _unlink(file: Path) -> Removed:
-    try:
-        size = file.stat().st_size
-        file.unlink()
-    except FileNotFoundError:  # An earlier round was killed before it could note this one.
-        return Removed()
-    return Removed(1, size)

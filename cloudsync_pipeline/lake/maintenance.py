@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from cloudsync_pipeline.lake import schema
 from cloudsync_pipeline.lake.attach import CATALOG, METADATA
 from cloudsync_pipeline.lake.lake import Connection, Lake
-from cloudsync_pipeline.lake.leftovers import Removed, remove_orphans, remove_released
+from cloudsync_pipeline.lake.leftovers import remove_orphans, remove_released
+from cloudsync_pipeline.lake.location import Removed
 from cloudsync_pipeline.lake.versions import last_change_name
 
 SNAPSHOTS_YOUNGEST = timedelta(hours=24)

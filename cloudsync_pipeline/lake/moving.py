@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from cloudsync_pipeline.core.ordering import Leg, Move, order_moves
+from cloudsync_pipeline.lake import buckets
 from cloudsync_pipeline.lake.lake import Connection
+from cloudsync_pipeline.lake.rows import put_rows
+
+_LEGS_FIELDS: list[pa.Field[Any]] = [
+    pa.field("number", pa.int64()),
+    pa.field("stage", pa.int32()),
+    pa.field("path", pa.string()),
+    pa.field("new_path", pa.string()),
+    pa.field("final", pa.bool_()),
+]
+_LEGS = pa.schema(_LEGS_FIELDS)
 
 FIRST_MOVE_STAGE = 1
 """Deletes that make room come first, in stage 0; then moves, then content, then the other deletes, then permissions."""
+
+_LEAVES = "(kind IN ('delete', 'update') AND file_value IS NOT NULL AND file_size > 0)"
+_LEFT = "hash(file_kind, file_value, file_size)"
+_IS_WANTED = "(kind IN ('create', 'update') AND fingerprint_value IS NOT NULL)"
+_WANTED = "hash(fingerprint_kind, fingerprint_value, size)"
+"""Of rows of `due`, whether their file's content leaves their path, and whether their object's is wanted there."""
 
 
 def pair_moves(connection: Connection, *, possible: bool, give_up_after: int) -> int:
@@ -20,34 +39,44 @@ def pair_moves(connection: Connection, *, possible: bool, give_up_after: int) ->
     Returns:
         How many there are.
     """
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE moves AS
-        WITH movable AS (
-            SELECT * FROM due
-            WHERE $possible AND attempts < $give_up AND last_error_kind IS DISTINCT FROM 'PathRejected'
-        ), leaving AS (
-            SELECT file_kind, file_value, file_size, any_value(path) AS path, any_value(internal_id) AS internal_id
-            FROM movable
-            WHERE kind IN ('delete', 'update') AND file_value IS NOT NULL AND file_size > 0
-            GROUP BY file_kind, file_value, file_size HAVING count(*) = 1
-        ), wanted AS (
-            SELECT d.fingerprint_kind, d.fingerprint_value, d.size, any_value(d.path) AS path,
-                   any_value(d.etag) AS etag, any_value(d.version_id) AS version_id,
-                   any_value(d.content_type) AS content_type
-            FROM movable d
-            SEMI JOIN leaving l
-                ON l.file_kind = d.fingerprint_kind AND l.file_value = d.fingerprint_value AND l.file_size = d.size
-            WHERE d.kind IN ('create', 'update')
-            GROUP BY d.fingerprint_kind, d.fingerprint_value, d.size HAVING count(*) = 1
+    twins = _find_twins(connection, possible=possible)
+    into = "CREATE OR REPLACE TEMP TABLE pairs AS"
+    # By what they hold, not by path: both ends of a move are in the same bucket.
+    for mine in buckets.of(connection, twins):
+        connection.execute(
+            f"""
+            {into}
+            WITH movable AS (
+                SELECT * FROM due
+                WHERE $any AND attempts < $give_up AND last_error_kind IS DISTINCT FROM 'PathRejected'
+                  AND (({_LEAVES} AND {_LEFT} IN (SELECT content FROM twins))
+                       OR ({_IS_WANTED} AND {_WANTED} IN (SELECT content FROM twins)))
+            ), leaving AS (
+                SELECT file_kind, file_value, file_size, any_value(path) AS path, any_value(internal_id) AS internal_id
+                FROM movable
+                WHERE {_LEAVES} AND {mine.format("file_value")}
+                GROUP BY file_kind, file_value, file_size HAVING count(*) = 1
+            ), wanted AS (
+                SELECT d.fingerprint_kind, d.fingerprint_value, d.size, any_value(d.path) AS path,
+                       any_value(d.etag) AS etag, any_value(d.version_id) AS version_id,
+                       any_value(d.content_type) AS content_type
+                FROM movable d
+                SEMI JOIN leaving l
+                    ON l.file_kind = d.fingerprint_kind AND l.file_value = d.fingerprint_value AND l.file_size = d.size
+                WHERE {_IS_WANTED} AND {mine.format("d.fingerprint_value")}
+                GROUP BY d.fingerprint_kind, d.fingerprint_value, d.size HAVING count(*) = 1
+            )
+            SELECT l.path, w.path AS new_path, w.size, w.etag, w.version_id, w.content_type, l.internal_id,
+                   w.fingerprint_kind, w.fingerprint_value
+            FROM leaving l JOIN wanted w
+                ON l.file_kind = w.fingerprint_kind AND l.file_value = w.fingerprint_value AND l.file_size = w.size
+            WHERE l.path <> w.path
+            """,
+            {"any": twins > 0, "give_up": give_up_after},
         )
-        SELECT row_number() OVER (ORDER BY l.path) AS number, l.path, w.path AS new_path, w.size, w.etag, w.version_id,
-               w.content_type, l.internal_id, w.fingerprint_kind, w.fingerprint_value
-        FROM leaving l JOIN wanted w
-            ON l.file_kind = w.fingerprint_kind AND l.file_value = w.fingerprint_value AND l.file_size = w.size
-        WHERE l.path <> w.path
-        """,
-        {"possible": possible, "give_up": give_up_after},
+        into = "INSERT INTO pairs"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE moves AS SELECT row_number() OVER (ORDER BY path) AS number, * FROM pairs"
     )
     found = connection.execute("SELECT count(*) FROM moves").fetchone()
     if found is None or found[0] == 0:
@@ -57,6 +86,25 @@ def pair_moves(connection: Connection, *, possible: bool, give_up_after: int) ->
     # A file that moves away leaves its path free: what is wanted there is new.
     connection.execute("UPDATE due SET kind = 'create' WHERE kind = 'update' AND path IN (SELECT path FROM moves)")
     return int(found[0])
+
+
+def _find_twins(connection: Connection, *, possible: bool) -> int:
+    """`twins(content)`: hashes of what leaves some path and is wanted at some path, which most contents are not.
+
+    Returns:
+        How many there are.
+    """
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE twins AS
+        SELECT {_LEFT} AS content FROM due WHERE ? AND {_LEAVES}
+        INTERSECT
+        SELECT {_WANTED} FROM due WHERE {_IS_WANTED}
+        """,
+        [possible],
+    )
+    found = connection.execute("SELECT count(*) FROM twins").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _above(column: str) -> str:
@@ -131,18 +179,18 @@ def order(connection: Connection, plan_id: str, *, folders_are_files: bool, case
         found, plan_id=plan_id, folders_are_files=folders_are_files, case_sensitive=case_sensitive
     )
     if legs:
-        rows = pa.table(
+        rows = [
             {
-                "number": [leg.number for leg in legs],
-                "stage": [FIRST_MOVE_STAGE + leg.stage for leg in legs],
-                "path": [leg.path for leg in legs],
-                "new_path": [leg.new_path for leg in legs],
-                "final": [leg.final for leg in legs],
+                "number": leg.number,
+                "stage": FIRST_MOVE_STAGE + leg.stage,
+                "path": leg.path,
+                "new_path": leg.new_path,
+                "final": leg.final,
             }
-        )
-        connection.register("ordered_legs", rows)
+            for leg in legs
+        ]
+        put_rows(connection, "ordered_legs", _LEGS, rows)
         connection.execute("INSERT INTO legs SELECT number, stage, path, new_path, final FROM ordered_legs")
-        connection.unregister("ordered_legs")
     connection.execute(
         f"INSERT INTO legs SELECT number, {FIRST_MOVE_STAGE}, path, new_path, true FROM moves "
         "WHERE number NOT IN (SELECT number FROM legs)"

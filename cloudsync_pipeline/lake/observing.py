@@ -1,4 +1,4 @@
-"""What was observed of the storage, into `objects`; and in the same commit, what is owed because of it."""
+"""What is known of the storage: how much, and what single keys were found to be, into `objects`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from cloudsync_pipeline.core.errors import CloudSyncError, SnapshotGone
+from cloudsync_pipeline.core.errors import CloudSyncError
 from cloudsync_pipeline.core.records import StorageObject
-from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.lake.feeding import supersede_plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
 from cloudsync_pipeline.lake.owed import DUE, quarantine
+from cloudsync_pipeline.lake.rows import put_rows
 
 COLUMNS = (
     "key, size, etag, last_modified, version_id, storage_class, content_type, "
@@ -30,6 +30,12 @@ PARKED = r"""coalesce(
 
 NOT_CONTENT = "none"
 """`fingerprint_kind` of an object whose ETag looks like an MD5 and was found not to be one."""
+
+OBJECT_IS_BACK = """
+    UPDATE owed SET next_try = NULL
+    WHERE aspect = 'content' AND next_try IS NOT NULL AND path IN ({0})
+"""
+"""Makes debts due at once whose object is there, and was not as it is now when they were put off."""
 
 _SEEN_FIELDS: list[pa.Field[Any]] = [
     pa.field("key", pa.string()),
@@ -47,6 +53,8 @@ _SEEN_FIELDS: list[pa.Field[Any]] = [
     pa.field("observed_at", pa.timestamp("us", tz="UTC")),
 ]
 _SEEN = pa.schema(_SEEN_FIELDS)
+_UNANSWERED_FIELDS: list[pa.Field[Any]] = [pa.field(name, pa.string()) for name in ("path", "error", "error_kind")]
+_UNANSWERED = pa.schema(_UNANSWERED_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,184 +113,13 @@ def is_merged(lake: Lake, listing_id: str) -> bool:
     return lake.one("SELECT 1 FROM listings WHERE listing_id = ?", [listing_id]) is not None
 
 
-def merge_listing(
-    lake: Lake, run_id: str, listing: Listing, *, keep_deleted: bool, announced: bool, now: datetime
-) -> Merged:
-    """Make `objects` what a complete listing shows, and owe every path that differs then.
-
-    Times of modification are compared to the second, which is all that a HEAD gives.
-    Rows observed after their page was requested are newer than the listing and stay as they are.
-
-    Args:
-        keep_deleted: the policy keeps files whose object is gone, so these are no debt.
-        announced: there is a feed and a first scan, so that differences which are not owed yet are drift.
-    """
-
-    begun = _snapshot_there(lake, listing.begun_snapshot)
-    undisturbed = begun is not None and lake.last_change("objects") <= begun
-
-    def work(connection: Connection) -> Merged:
-        connection.execute(
-            "CREATE OR REPLACE TEMP VIEW listed AS SELECT * FROM read_parquet(["
-            + ", ".join("'" + str(part).replace("'", "''") + "'" for part in listing.parts)
-            + "])"
-        )
-        added, changed, removed = _merge_objects(connection, listing, undisturbed=undisturbed)
-        new = _owe_differences(connection, listing, begun, keep_deleted=keep_deleted, now=now)
-        drift = new if announced else None
-        connection.execute(
-            "INSERT INTO listings (listing_id, started_at, completed_at, merged_at, objects, bytes, run_id, drift) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                listing.listing_id,
-                listing.begun_at,
-                listing.completed_at,
-                now,
-                listing.objects,
-                listing.bytes,
-                run_id,
-                drift,
-            ],
-        )
-        runs.set_meta(connection, "scanned_at", listing.begun_at.isoformat())
-        supersede_plans(connection, now)
-        return Merged(added, changed, removed, drift)
-
-    return lake.commit(
-        work,
-        run_id=run_id,
-        step="snapshot",
-        message=f"listing {listing.listing_id} of {listing.objects} objects",
-        unique=("objects", "owed"),
-    )
-
-
-def _snapshot_there(lake: Lake, snapshot: int | None) -> int | None:
-    """The snapshot, where its tables can still be read."""
-    if snapshot is None:
-        return None
-    try:
-        return lake.as_of(snapshot)
-    except SnapshotGone:
-        return None
-
-
-def _merge_objects(connection: Connection, listing: Listing, *, undisturbed: bool) -> tuple[int, int, int]:
-    """`undisturbed`: no object was observed since the listing began, whatever the storage's clock says."""
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE incoming AS
-        SELECT l.*, o.key IS NOT NULL AS known
-        FROM listed l LEFT JOIN objects o ON o.key = l.key
-        WHERE o.key IS NULL
-           OR ((? OR o.observed_at <= l.observed_at)
-               AND (o.etag <> l.etag OR o.size <> l.size
-                    OR date_trunc('second', o.last_modified) IS DISTINCT FROM date_trunc('second', l.last_modified)
-                    OR (l.version_id IS NOT NULL AND o.version_id IS DISTINCT FROM l.version_id)))
-        """,
-        [undisturbed],
-    )
-    # A storage that is changed while it is listed may show a key on two pages; the later look counts.
-    if connection.execute("SELECT 1 FROM incoming GROUP BY key HAVING count(*) > 1 LIMIT 1").fetchone():
-        connection.execute(
-            """
-            CREATE OR REPLACE TEMP TABLE incoming AS SELECT * FROM incoming
-            QUALIFY row_number() OVER (PARTITION BY key ORDER BY observed_at DESC) = 1
-            """
-        )
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE vanished AS
-        SELECT o.key FROM objects o ANTI JOIN listed l ON o.key = l.key WHERE ? OR o.observed_at <= ?
-        """,
-        [undisturbed, listing.observed_from],
-    )
-    added = _count(connection, "SELECT count(*) FROM incoming WHERE NOT known")
-    changed = _count(connection, "SELECT count(*) FROM incoming WHERE known")
-    removed = _count(connection, "SELECT count(*) FROM vanished")
-    if changed or removed:
-        connection.execute(
-            "DELETE FROM objects WHERE key IN (SELECT key FROM incoming WHERE known UNION ALL SELECT key FROM vanished)"
-        )
-    if added or changed:
-        connection.execute(f"INSERT INTO objects ({COLUMNS}) SELECT {COLUMNS} FROM incoming")
-    return added, changed, removed
-
-
-def _owe_differences(
-    connection: Connection, listing: Listing, begun: int | None, *, keep_deleted: bool, now: datetime
-) -> int:
-    """Bring `owed` in line with the difference of `objects` and `files`; returns how many debts are new."""
-    gone = f"(o.key IS NULL AND NOT {PARKED})" if keep_deleted else "false"
-    begun_at = listing.begun_at
-    if _count(connection, "SELECT count(*) FROM owed WHERE aspect = 'content'"):
-        _find_covered(connection, begun_at, begun)
-        connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE paid AS
-            SELECT w.path FROM covered w
-            LEFT JOIN objects o ON o.key = w.path LEFT JOIN files f ON f.path = w.path
-            WHERE {EQUAL} OR (o.key IS NULL AND f.path IS NULL) OR {gone}
-            """
-        )
-        connection.execute("DELETE FROM owed WHERE aspect = 'content' AND path IN (SELECT path FROM paid)")
-        connection.execute(
-            "UPDATE owed SET observed_at = ? WHERE aspect = 'content' AND path IN (SELECT path FROM covered)",
-            [begun_at],
-        )
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE differences AS
-        SELECT coalesce(o.key, f.path) AS path,
-               CASE WHEN f.path IS NULL THEN 'scan: new' WHEN o.key IS NULL THEN 'scan: vanished'
-                    ELSE 'scan: changed' END AS reason
-        FROM objects o FULL JOIN files f ON f.path = o.key
-        WHERE NOT {EQUAL} AND NOT {gone}
-        """
-    )
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE missed AS
-        SELECT d.path, d.reason FROM differences d
-        ANTI JOIN (SELECT path FROM owed WHERE aspect = 'content') w ON w.path = d.path
-        """
-    )
-    connection.execute(
-        """
-        INSERT INTO owed (path, aspect, since, touched_at, observed_at, reason, attempts)
-        SELECT path, 'content', ?, ?, ?, reason, 0 FROM missed
-        """,
-        [now, begun_at, begun_at],
-    )
-    return _count(connection, "SELECT count(*) FROM missed")
-
-
-def _find_covered(connection: Connection, begun_at: datetime, begun: int | None) -> None:
-    """`covered(path)`: the debts that were not touched since the listing began, so that it answers for them."""
-    if begun is None:
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE covered AS "
-            "SELECT path FROM owed WHERE aspect = 'content' AND touched_at <= ?",
-            [begun_at],
-        )
-        return
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE covered AS
-        SELECT w.path FROM owed w
-        SEMI JOIN (SELECT path, touched_at FROM owed AT (VERSION => {begun}) WHERE aspect = 'content') b
-            ON b.path = w.path AND b.touched_at = w.touched_at
-        WHERE w.aspect = 'content'
-        """
-    )
-
-
 def keys_to_observe(lake: Lake, now: datetime, *, after: str | None = None, limit: int = 1000) -> list[str]:
     """Owed keys that were named since the storage was last asked about them, in order, after `after`."""
     rows = lake.read(
         f"""
         SELECT path FROM owed
-        WHERE aspect = 'content' AND observed_at IS NULL AND {DUE} AND ($after IS NULL OR path > $after)
+        WHERE aspect = 'content' AND observed_at IS NULL AND ({DUE} OR NOT isfinite(next_try))
+          AND ($after IS NULL OR path > $after)
         ORDER BY path LIMIT $limit
         """,
         {"now": now, "after": after, "limit": limit},
@@ -303,15 +140,12 @@ def record_observations(lake: Lake, run_id: str, observations: Sequence[Observat
     """Make `objects` what was observed of single keys. Keys must be owed; they stay owed."""
     if not observations:
         return Merged(0, 0, 0)
-    seen = pa.Table.from_pylist([_seen_row(observation) for observation in observations], schema=_SEEN)
+    seen = [_seen_row(observation) for observation in observations]
     asked_at = min(observation.asked_at for observation in observations)
 
     def work(connection: Connection) -> Merged:
-        connection.register("seen", seen)
-        try:
-            return _observe(connection, asked_at, now)
-        finally:
-            connection.unregister("seen")
+        put_rows(connection, "seen", _SEEN, seen)
+        return _observe(connection, asked_at, now)
 
     return lake.commit(work, run_id=run_id, step="observe", message=f"{len(observations)} keys", unique=("objects",))
 
@@ -334,31 +168,22 @@ def record_unanswered(
     """
     if not unanswered:
         return
-    rows = pa.table(
-        {
-            "path": [one.key for one in unanswered],
-            "error": [str(one.error) for one in unanswered],
-            "error_kind": [type(one.error).__name__ for one in unanswered],
-        }
-    )
+    rows = [{"path": one.key, "error": str(one.error), "error_kind": type(one.error).__name__} for one in unanswered]
 
     def work(connection: Connection) -> None:
-        connection.register("unanswered", rows)
-        try:
-            connection.execute(
-                """
-                UPDATE owed SET attempts = attempts + 1, last_error = u.error, last_error_kind = u.error_kind
-                FROM unanswered u WHERE u.path = owed.path AND owed.aspect = 'content'
-                """
-            )
-            failing = connection.execute(
-                "SELECT path, aspect, attempts FROM owed "
-                "WHERE aspect = 'content' AND attempts >= ? AND path IN (SELECT path FROM unanswered)",
-                [quarantine_after],
-            ).fetchall()
-            quarantine(connection, failing, quarantine_after, now)
-        finally:
-            connection.unregister("unanswered")
+        put_rows(connection, "unanswered", _UNANSWERED, rows)
+        connection.execute(
+            """
+            UPDATE owed SET attempts = attempts + 1, last_error = u.error, last_error_kind = u.error_kind
+            FROM unanswered u WHERE u.path = owed.path AND owed.aspect = 'content'
+            """
+        )
+        failing = connection.execute(
+            "SELECT path, aspect, attempts FROM owed "
+            "WHERE aspect = 'content' AND attempts >= ? AND path IN (SELECT path FROM unanswered)",
+            [quarantine_after],
+        ).fetchall()
+        quarantine(connection, failing, quarantine_after, now)
 
     lake.commit(work, run_id=run_id, step="observe", message=f"{len(unanswered)} keys without an answer")
 
@@ -377,6 +202,7 @@ def _observe(connection: Connection, asked_at: datetime, now: datetime) -> Merge
     connection.execute(
         "UPDATE owed SET observed_at = ? WHERE aspect = 'content' AND path IN (SELECT key FROM seen)", [asked_at]
     )
+    connection.execute(OBJECT_IS_BACK.format("SELECT key FROM seen WHERE present"))
     supersede_plans(connection, now)
     return Merged(int(row[0]), int(row[1]), int(row[2]))
 
@@ -401,11 +227,6 @@ def _seen_row(observation: Observation) -> dict[str, object]:
         "parent_id": found.parent_id,
         "observed_at": found.observed_at,
     }
-
-
-def _count(connection: Connection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    return int(row[0]) if row else 0
 
 
 def drift_over_time(lake: Lake, limit: int = 100) -> list[tuple[datetime, int]]:

@@ -14,6 +14,7 @@ from cloudsync_pipeline.core.retry import LONGEST_QUARANTINE
 from cloudsync_pipeline.lake import plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
 from cloudsync_pipeline.lake.owed import quarantine
+from cloudsync_pipeline.lake.rows import put_rows
 from cloudsync_pipeline.lake.scripts import run_script
 
 _RESULTS_FIELDS: list[pa.Field[Any]] = [
@@ -49,6 +50,10 @@ _RESULTS_FIELDS: list[pa.Field[Any]] = [
 _RESULTS = pa.schema(_RESULTS_FIELDS)
 
 
+_ONLY_NEW = {("create", True), ("read_permissions", True)}
+"""What needs no look at what else stood where it is now: (kind, done)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """An operation and what became of it."""
@@ -80,22 +85,23 @@ def record(
     Raises:
         CommitFailed, StorageFull: nothing of it was recorded; sending must stop.
     """
-    results = pa.Table.from_pylist([_row(item) for item in done], schema=_RESULTS)
+    results = [_row(item) for item in done]
     kinds = {(item.operation.kind.value, item.outcome.status is OutcomeStatus.DONE) for item in done}
     makes_room = not kinds.isdisjoint({("move", True), ("delete", True)}) or any(one.outcome.gone for one in done)
 
     def work(connection: Connection) -> None:
-        connection.register("results_in", results)
-        try:
-            connection.execute("CREATE OR REPLACE TEMP TABLE results AS SELECT * FROM results_in")
-        finally:
-            connection.unregister("results_in")
+        put_rows(connection, "results", _RESULTS, results)
         run_script(connection, "record_outcomes", {"run_id": run_id})
+        if not kinds <= _ONLY_NEW or _any(connection, "files_before"):
+            run_script(connection, "record_files_left", {})
+        run_script(connection, "record_files", {})
         if ("move", True) in kinds:
             run_script(connection, "record_moves", {})
         if ("delete", True) in kinds:
             run_script(connection, "record_deletes", {})
-        run_script(connection, "record_debts", {"now": now, "permissions": permissions})
+        run_script(connection, "record_debts", {"now": now})
+        if permissions and _any(connection, "desired_permissions"):
+            run_script(connection, "record_permission_debts", {"now": now})
         if any(not succeeded for _, succeeded in kinds):
             run_script(connection, "record_failures", {"now": now})
             _quarantine(connection, quarantine_after, now)
@@ -118,6 +124,10 @@ def record(
         message=f"{len(done)} outcomes of {plan_id}",
         unique=("files", "owed", *(("desired_permissions",) if ("move", True) in kinds else ())),
     )
+
+
+def _any(connection: Connection, table: str) -> bool:
+    return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _quarantine(connection: Connection, quarantine_after: int, now: datetime) -> None:

@@ -1,15 +1,23 @@
-"""Debts as people see them: counted, listed, and made due again."""
+"""Debts as people see them: counted, put off, and made due again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
 from cloudsync_pipeline.core.retry import quarantine_until
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.rows import put_rows
+
+_QUARANTINED_FIELDS: list[pa.Field[Any]] = [
+    pa.field("path", pa.string()),
+    pa.field("aspect", pa.string()),
+    pa.field("until", pa.timestamp("us", tz="UTC")),
+]
+_QUARANTINED = pa.schema(_QUARANTINED_FIELDS)
 
 DUE = """(next_try IS NULL OR next_try <= $now
           OR (isfinite(next_try) AND next_try > $now + INTERVAL 8 DAYS))"""
@@ -28,61 +36,40 @@ def unpaid(lake: Lake) -> int:
     )
 
 
+def next_due(lake: Lake, now: datetime) -> datetime | None:
+    """When the first of the debts may be tried (`now` or earlier: at once); None where none will be by itself.
+
+    Permissions wait for content that is owed as well.
+    """
+    found: datetime | None = lake.scalar(
+        f"""
+        SELECT min(CASE WHEN {DUE} THEN since ELSE next_try END) FROM owed
+        WHERE ({DUE} OR isfinite(next_try))
+          AND (aspect = 'content' OR path NOT IN (SELECT path FROM owed WHERE aspect = 'content'))
+        """,
+        {"now": now},
+    )
+    return found
+
+
 def quarantine(
     connection: Connection, debts: Sequence[tuple[str, str, int]], quarantine_after: int, now: datetime
 ) -> None:
     """Within a commit: put debts (path, aspect, runs that failed) into quarantine, the longer the more failed."""
     if not debts:
         return
-    until = pa.table(
-        {
-            "path": [path for path, _, _ in debts],
-            "aspect": [aspect for _, aspect, _ in debts],
-            "until": pa.array(
-                [quarantine_until(now, attempts, quarantine_after) for _, _, attempts in debts],
-                pa.timestamp("us", tz="UTC"),
-            ),
-        }
-    )
-    connection.register("quarantined", until)
-    try:
-        connection.execute(
-            """
-            UPDATE owed SET quarantined_at = coalesce(quarantined_at, ?), next_try = q.until
-            FROM quarantined q WHERE q.path = owed.path AND q.aspect = owed.aspect
-            """,
-            [now],
-        )
-    finally:
-        connection.unregister("quarantined")
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A path that is not tried for now. `next_try` is None where only a person makes it due again."""
-
-    path: str
-    aspect: str
-    error: str
-    error_kind: str
-    attempts: int
-    since: datetime
-    quarantined_at: datetime
-    next_try: datetime | None
-
-
-def quarantined(lake: Lake, *, limit: int, after: str | None = None) -> list[Quarantined]:
-    """Quarantined paths with their reasons, by path, from behind `after` on."""
-    rows = lake.read(
+    until = [
+        {"path": path, "aspect": aspect, "until": quarantine_until(now, attempts, quarantine_after)}
+        for path, aspect, attempts in debts
+    ]
+    put_rows(connection, "quarantined", _QUARANTINED, until)
+    connection.execute(
         """
-        SELECT path, aspect, coalesce(last_error, ''), coalesce(last_error_kind, ''), attempts, since, quarantined_at,
-               CASE WHEN isfinite(next_try) THEN next_try END
-        FROM owed WHERE quarantined_at IS NOT NULL AND (? IS NULL OR path > ?)
-        ORDER BY path, aspect LIMIT ?
+        UPDATE owed SET quarantined_at = coalesce(quarantined_at, ?), next_try = q.until
+        FROM quarantined q WHERE q.path = owed.path AND q.aspect = owed.aspect
         """,
-        [after, after, limit],
+        [now],
     )
-    return [Quarantined(*row) for row in rows]
 
 
 def clear_quarantine(lake: Lake, run_id: str, paths: Sequence[str] | None) -> int:

@@ -11,17 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cloudsync_pipeline.core.guard import WINDOW, Judgement
-from cloudsync_pipeline.lake import approvals, moving
+from cloudsync_pipeline.lake import approvals, due, moving, sending
 from cloudsync_pipeline.lake.feeding import supersede_plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
-from cloudsync_pipeline.lake.observing import EQUAL, NOT_CONTENT, PARKED
 from cloudsync_pipeline.lake.owed import DUE
 from cloudsync_pipeline.lake.scripts import run_script
+from cloudsync_pipeline.lake.sending import Sending
 
 CLEARING_STAGE = 0
 """Deletes that make room; see `moving.FIRST_MOVE_STAGE` for what follows."""
-
-EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Planned:
         paid: debts that turned out to be none.
         quarantined: owed paths that are quarantined and not due.
         waiting: owed paths left for later: not due, not observed yet, or blocked by a held delete.
-        examples: up to `EXAMPLES` of (kind, path, new_path, reason, held).
+        examples: up to `sending.EXAMPLES` of (kind, path, new_path, reason, held).
     """
 
     plan_id: str | None
@@ -109,13 +107,14 @@ def make(
     result: list[Planned] = []
 
     def work(connection: Connection) -> None:
-        planned = _classify(connection, run_id, plan_id, rules, judge, now, outlook.nothing, again)
+        planned, to_send = _classify(connection, run_id, plan_id, rules, judge, now, outlook.nothing, again)
         if dry_run:
             result.append(replace(planned, plan_id=None))
             raise _DryRunOver
         _pay(connection, planned, now)
         supersede_plans(connection, now)
         if planned.by_kind or planned.held:
+            sending.store(connection, plan_id, to_send.stages)
             _store(connection, run_id, plan_id, mode, base, planned, sent_up_to, now)
         result.append(planned)
 
@@ -165,33 +164,10 @@ def _classify(
     now: datetime,
     nothing: Planned,
     again: bool,
-) -> Planned:
-    _find_failed(connection, run_id if again else None)
-    may_be_md5 = "regexp_full_match(o.etag, '[0-9a-f]{32}')" if rules.etag_may_be_md5 else "false"
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE due AS
-        SELECT w.path, w.reason, coalesce(w.attempts, 0) AS attempts, w.last_error_kind,
-               CASE WHEN {EQUAL} THEN 'paid'
-                    WHEN o.key IS NULL AND f.path IS NULL THEN 'paid'
-                    WHEN o.key IS NULL AND ($keep OR NOT $delete) AND NOT {PARKED} THEN 'paid'
-                    WHEN o.key IS NULL THEN 'delete'
-                    WHEN f.path IS NULL THEN 'create'
-                    ELSE 'update' END AS kind,
-               o.size, o.etag, o.version_id, o.content_type,
-               CASE WHEN o.fingerprint_kind = '{NOT_CONTENT}' THEN NULL
-                    WHEN o.fingerprint_kind IS NOT NULL THEN o.fingerprint_kind
-                    WHEN {may_be_md5} THEN 'md5' END AS fingerprint_kind,
-               CASE WHEN o.fingerprint_kind = '{NOT_CONTENT}' THEN NULL
-                    WHEN o.fingerprint_kind IS NOT NULL THEN o.fingerprint_value
-                    WHEN {may_be_md5} THEN o.etag END AS fingerprint_value,
-               f.internal_id, f.size AS file_size, f.fingerprint_kind AS file_kind, f.fingerprint_value AS file_value
-        FROM (SELECT * FROM owed WHERE aspect = 'content' AND observed_at IS NOT NULL AND {DUE}) w
-        LEFT JOIN objects o ON o.key = w.path
-        LEFT JOIN files f ON f.path = w.path
-        WHERE w.path NOT IN (SELECT path FROM failed_before WHERE aspect = 'content')
-        """,
-        {"now": now, "keep": rules.keep_deleted, "delete": rules.delete},
+) -> tuple[Planned, Sending]:
+    spans = due.look_up(connection, now, failed_in=run_id if again else None)
+    due.classify(
+        connection, spans, keep_deleted=rules.keep_deleted, delete=rules.delete, etag_may_be_md5=rules.etag_may_be_md5
     )
     moving.pair_moves(connection, possible=rules.move, give_up_after=rules.move_attempts)
     if not rules.delete:
@@ -208,32 +184,14 @@ def _classify(
         connection,
         "plan_permissions",
         {
-            "now": now,
             "possible": rules.permissions,
             "learn": rules.read_permissions and rules.permissions,
         },
     )
-    run_script(
-        connection,
-        "plan_operations",
-        {"clearing": CLEARING_STAGE, "content": last_move_stage + 1, "permissions_possible": rules.permissions},
+    to_send = sending.gather(
+        connection, clearing=CLEARING_STAGE, content=last_move_stage + 1, permissions=rules.permissions
     )
-    return _summary(connection, plan_id, judgement, nothing)
-
-
-def _find_failed(connection: Connection, run_id: str | None) -> None:
-    """`failed_before(path, aspect)`: what this run tried in vain."""
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE failed_before AS
-        SELECT unnest(list_filter([path, new_path], p -> p IS NOT NULL)) AS path,
-               CASE WHEN kind IN ('set_permissions', 'read_permissions') THEN 'permissions' ELSE 'content' END AS aspect
-        FROM outcomes WHERE run_id = ? AND status IN ('failed', 'quarantined')
-        """
-        if run_id is not None
-        else "CREATE OR REPLACE TEMP TABLE failed_before (path VARCHAR, aspect VARCHAR)",
-        [run_id] if run_id is not None else [],
-    )
+    return _summary(connection, plan_id, judgement, to_send, nothing), to_send
 
 
 def _judge_deletes(connection: Connection, judge: Callable[[DeleteFacts], Judgement], now: datetime) -> Judgement:
@@ -261,17 +219,6 @@ def _store(
     sent_up_to: int | None,
     now: datetime,
 ) -> None:
-    connection.execute(
-        """
-        INSERT INTO operations (op_id, plan_id, seq, stage, kind, path, new_path, size, etag, version_id, content_type,
-                                internal_id, fingerprint_kind, fingerprint_value, reason, held,
-                                permissions, owner, group_name)
-        SELECT ? || '-' || seq, ?, seq, stage, kind, path, new_path, size, etag, version_id, content_type,
-               internal_id, fingerprint_kind, fingerprint_value, reason, held, permissions, owner, group_name
-        FROM planned_operations ORDER BY seq
-        """,
-        [plan_id, plan_id],
-    )
     connection.execute(
         "INSERT INTO plans (plan_id, run_id, made_at, mode, base_snapshot, operations, held, guard_reason, "
         "dispatched_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -310,32 +257,18 @@ def _pay(connection: Connection, planned: Planned, now: datetime) -> None:
         )
 
 
-def _summary(connection: Connection, plan_id: str, judgement: Judgement, nothing: Planned) -> Planned:
-    by_kind = dict(
-        connection.execute(
-            "SELECT kind, count(*) FROM planned_operations WHERE NOT held GROUP BY kind ORDER BY kind"
-        ).fetchall()
-    )
-    held, size = connection.execute(
-        "SELECT count(*) FILTER (WHERE held), "
-        "coalesce(sum(size) FILTER (WHERE kind IN ('create', 'update') AND NOT held), 0)::BIGINT "
-        "FROM planned_operations"
-    ).fetchone() or (0, 0)
+def _summary(connection: Connection, plan_id: str, judgement: Judgement, to_send: Sending, nothing: Planned) -> Planned:
     blocked = _count(connection, "SELECT count(DISTINCT blocked) FROM obstacles SEMI JOIN stopped USING (path)")
-    examples = connection.execute(
-        "SELECT kind, path, new_path, reason, held FROM planned_operations "
-        f"QUALIFY row_number() OVER (PARTITION BY kind, held ORDER BY seq) <= 4 ORDER BY seq LIMIT {EXAMPLES}"
-    ).fetchall()
     return replace(
         nothing,
         plan_id=plan_id,
-        by_kind=by_kind,
-        held=int(held),
-        guard_reason=judgement.reason if held else None,
-        bytes=int(size),
+        by_kind=to_send.by_kind,
+        held=to_send.held,
+        guard_reason=judgement.reason if to_send.held else None,
+        bytes=to_send.bytes,
         paid=_count(connection, "SELECT count(*) FROM due WHERE kind = 'paid'"),
         waiting=nothing.waiting + blocked,
-        examples=tuple(map(tuple, examples)),
+        examples=to_send.examples,
     )
 
 

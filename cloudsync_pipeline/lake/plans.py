@@ -9,6 +9,7 @@ from datetime import datetime
 from cloudsync_pipeline.core.fingerprint import Fingerprint
 from cloudsync_pipeline.core.records import Operation, OperationKind, Permissions
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.rows import as_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,10 @@ def as_files_stand(lake: Lake, operations: Sequence[Operation]) -> list[Operatio
     """
     asked = [one.path for one in operations if one.kind in _OF_PERMISSIONS or one.kind is OperationKind.CREATE]
     standing = {
-        path for (path,) in lake.read("SELECT path FROM files WHERE path IN (SELECT unnest(?::VARCHAR[]))", [asked])
+        path
+        for (path,) in lake.read(
+            "SELECT path FROM files WHERE path IN (SELECT unnest(from_json(?, '[\"VARCHAR\"]')))", [as_list(asked)]
+        )
     }
     return [
         replace(one, kind=OperationKind.UPDATE) if one.kind is OperationKind.CREATE and one.path in standing else one

@@ -27,6 +27,7 @@ _SEEN_FIELDS: list[pa.Field[Any]] = [
     pa.field("permissions", pa.string()),
     pa.field("owner", pa.string()),
     pa.field("group_name", pa.string()),
+    pa.field("saved_at", pa.timestamp("us", tz="UTC")),
 ]
 _SEEN = pa.schema(_SEEN_FIELDS)
 
@@ -97,8 +98,12 @@ def compare(lake: Lake, answers: Answers, *, whole: bool, examples: int = 20) ->
 
 
 def _compare(answers: Answers, whole: bool) -> str:
+    return _COMPARE.format(seen=_seen(answers), whole="true" if whole else "false")
+
+
+def _seen(answers: Answers) -> str:
     file = str(answers.file).replace("'", "''")
-    return _COMPARE.format(seen=f"read_parquet('{file}')", whole="true" if whole else "false")
+    return f"read_parquet('{file}')"
 
 
 _COMPARE = """
@@ -130,8 +135,9 @@ SELECT path, kind, detail FROM (
 def owe(lake: Lake, run_id: str, answers: Answers, *, whole: bool, now: datetime) -> int:
     """Take back what is no longer true of the files, and owe it; strays are left alone. Returns how many paths.
 
-    A lost file is forgotten, a file of other content has no known version any more; other permissions are read
-    again, or set where some are asked for.
+    A lost file is forgotten; a file of other content has no known version any more, and the size that was told: where
+    no object is left to make it good, it differs from then on from nothing. Other permissions are read again, or set
+    where some are asked for.
     """
 
     def work(connection: Connection) -> int:
@@ -142,7 +148,8 @@ def owe(lake: Lake, run_id: str, answers: Answers, *, whole: bool, now: datetime
         connection.execute("DELETE FROM files WHERE path IN (SELECT path FROM drifted WHERE kind = 'missing')")
         connection.execute(
             "UPDATE files SET source_etag = NULL, source_version_id = NULL, fingerprint_kind = NULL, "
-            "fingerprint_value = NULL WHERE path IN (SELECT path FROM drifted WHERE kind = 'content')"
+            f"fingerprint_value = NULL, size = coalesce(s.size, files.size) FROM {_seen(answers)} s "
+            "WHERE s.path = files.path AND files.path IN (SELECT path FROM drifted WHERE kind = 'content')"
         )
         connection.execute(
             "UPDATE files SET permissions_known = false, permissions = NULL, owner = NULL, group_name = NULL "
@@ -202,4 +209,5 @@ def _row(path: str, state: FileState | None) -> dict[str, object]:
         "permissions": state.permissions.permissions,
         "owner": state.permissions.owner,
         "group_name": state.permissions.group,
+        "saved_at": state.saved_at,
     }

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from cloudsync_pipeline.core.errors import SnapshotGone, StateError
 from cloudsync_pipeline.lake import Lake, history
 from cloudsync_pipeline.lake.history import Difference
-from cloudsync_tests.lake.builders import NOON, OWE, a_lake, put_files, run_sql
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with a_lake(tmp_path) as opened:
-        yield opened
+from cloudsync_tests.lake.builders import NOON, OWE, put_files, run_sql
 
 
 def _keys(lake: Lake, **asked: object) -> list[str]:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from cloudsync_pipeline.core.events import Event, EventType, FeedPage
 from cloudsync_pipeline.core.records import Permissions
 from cloudsync_pipeline.lake import Lake
 from cloudsync_pipeline.lake.feeding import LATE, record_page
-from cloudsync_tests.lake.builders import NOON, a_lake, run_sql
+from cloudsync_tests.lake.builders import NOON, run_sql
 
 LATER = NOON + timedelta(minutes=5)
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with a_lake(tmp_path) as opened:
-        yield opened
 
 
 def an_event(key: str, sequencer: str | None, kind: EventType = EventType.CREATE, new_key: str | None = None) -> Event:

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from cloudsync_pipeline.core.errors import SnapshotGone
 from cloudsync_pipeline.lake import Lake
-from cloudsync_pipeline.lake.leftovers import Removed, remove_orphans, remove_released
+from cloudsync_pipeline.lake.leftovers import remove_orphans, remove_released
+from cloudsync_pipeline.lake.location import Removed
 from cloudsync_pipeline.lake.maintenance import Retention, compact, expire, forget, maintain
 from cloudsync_tests.lake.builders import (
     a_lake,
     live_files,
+    moved,
     parquet_files,
     paths,
     put_files,
+    put_orphan,
     run_sql,
     set_snapshot_time,
     snapshot_ids,
 )
+from cloudsync_tests.lake.places import Place
 
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
 IN_A_MONTH = NOW + 30 * DAY
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with a_lake(tmp_path) as opened:
-        yield opened
 
 
 def _open_plan(lake: Lake, base: int, plan_id: str = "p1", closed_at: datetime | None = None) -> None:
@@ -174,27 +169,21 @@ def test_a_released_file_that_is_gone_already_is_forgotten(lake: Lake) -> None:
         put_files(lake, path)
     before = parquet_files(lake)
     compact(lake, run_id="m1")
-    for file in before:
-        file.unlink()
+    lake.files.remove(before)
     assert remove_released(lake, IN_A_MONTH, run_id="m1") == Removed()
     assert lake.scalar("SELECT count(*) FROM __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion") == 0
 
 
-def _an_orphan(lake: Lake, age: timedelta, name: str = "ducklake-orphan.parquet") -> Path:
-    file = lake.data / "main" / "files" / name
-    file.write_bytes(b"half a row group")
-    when = (NOW - age).timestamp()
-    os.utime(file, (when, when))
-    return file
+ORPHAN = "main/files/ducklake-orphan.parquet"
 
 
-def test_orphans_older_than_a_day_are_removed_and_younger_ones_stay(lake: Lake) -> None:
+def test_orphans_are_removed_once_they_are_a_day_old(lake: Lake) -> None:
     put_files(lake, "a")
-    old = _an_orphan(lake, timedelta(hours=25))
-    young = _an_orphan(lake, timedelta(hours=23), "ducklake-young.parquet")
-    assert remove_orphans(lake, NOW) == Removed(1, 16)
-    assert not old.exists()
-    assert young.exists()
+    put_orphan(lake, ORPHAN, b"half a row group")
+    assert remove_orphans(lake, NOW + timedelta(hours=23)) == Removed()
+    assert ORPHAN in parquet_files(lake)
+    assert remove_orphans(lake, NOW + timedelta(hours=25)) == Removed(1, 16)
+    assert ORPHAN not in parquet_files(lake)
     assert paths(lake) == ["a"]
 
 
@@ -206,17 +195,16 @@ def test_files_that_any_kept_snapshot_names_are_no_orphans(lake: Lake) -> None:
     assert [paths(lake, snapshot) for snapshot in snapshots] == [["a"], ["a", "b"], ["a", "b", "c"]]
 
 
-def test_a_moved_lake_has_no_orphans_in_its_new_place(tmp_path: Path) -> None:
-    with a_lake(tmp_path / "old") as lake:
+def test_a_moved_lake_has_no_orphans_in_its_new_place(place: Place) -> None:
+    with a_lake(place("old")) as lake:
         put_files(lake, "a")
-    (tmp_path / "old").rename(tmp_path / "new")
-    with a_lake(tmp_path / "new") as lake:
+    with a_lake(moved(place("old"), place("new"))) as lake:
         assert remove_orphans(lake, IN_A_MONTH) == Removed()
         assert paths(lake) == ["a"]
 
 
-def test_a_neighbour_whose_folder_matches_ours_as_a_pattern_loses_nothing(tmp_path: Path) -> None:
-    with a_lake(tmp_path / "ab") as neighbour, a_lake(tmp_path / "a*") as lake:
+def test_a_neighbour_whose_folder_matches_ours_as_a_pattern_loses_nothing(place: Place) -> None:
+    with a_lake(place("ab")) as neighbour, a_lake(place("a*")) as lake:
         put_files(neighbour, "theirs")
         put_files(lake, "ours")
         maintain(lake, IN_A_MONTH, run_id="m1")
@@ -278,7 +266,7 @@ def test_a_maintenance_says_what_it_did_and_a_second_one_finds_nothing(lake: Lak
     _events(lake, {"old": 1})
     for path in "abc":
         put_files(lake, path)
-    _an_orphan(lake, 2 * DAY)
+    put_orphan(lake, ORPHAN, b"half a row group")
     done = maintain(lake, IN_A_MONTH + DAY, run_id="m1")
     assert done.forgotten == {"events": 1}
     assert done.compacted.merged["files"] == (3, 1)

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from cloudsync_pipeline.core.errors import SnapshotGone, StateError
 from cloudsync_pipeline.lake import Lake
 from cloudsync_pipeline.lake.maintenance import compact, expire
-from cloudsync_tests.lake.builders import NOON, a_lake, paths, put_files, run_sql, set_snapshot_time
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with a_lake(tmp_path) as opened:
-        yield opened
+from cloudsync_tests.lake.builders import NOON, paths, put_files, run_sql, set_snapshot_time
 
 
 def test_every_commit_can_be_read_again(lake: Lake) -> None:

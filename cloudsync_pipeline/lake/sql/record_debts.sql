@@ -1,15 +1,18 @@
 -- Which debts a batch of outcomes (`results`) pays, and which it leaves, now that `files` is as it is.
 
 -- Content that is confirmed now is no debt any more; content that is not equal is one, wherever a file came to
--- stand or turned out to be missing. What was named since the storage was last asked is not paid by what was known
--- of it before.
+-- stand or turned out to be missing. What was named since the storage was last asked, or turned out to be otherwise
+-- there, is not paid by what was known of it before.
 CREATE OR REPLACE TEMP TABLE looked_at AS
-SELECT DISTINCT p.path, o.key IS NOT NULL AS wanted,
+SELECT p.path, o.key IS NOT NULL AS wanted,
        (o.key IS NULL AND f.path IS NULL)
            OR coalesce(f.size = o.size AND f.source_etag = o.etag, false) AS equal,
        w.path IS NOT NULL AS owed,
-       w.path IS NOT NULL AND w.observed_at IS NOT NULL AS payable
-FROM (SELECT path FROM results UNION ALL SELECT new_path FROM results WHERE new_path IS NOT NULL) p
+       w.path IS NOT NULL AND w.observed_at IS NOT NULL AND NOT p.skipped AS payable
+FROM (SELECT path, bool_or(status = 'skipped') AS skipped
+      FROM (SELECT path, status FROM results
+            UNION ALL SELECT new_path, status FROM results WHERE new_path IS NOT NULL)
+      GROUP BY path) p
 LEFT JOIN objects o ON o.key = p.path
 LEFT JOIN files f ON f.path = p.path
 LEFT JOIN owed w ON w.path = p.path AND w.aspect = 'content';
@@ -20,23 +23,10 @@ WHERE (aspect = 'content' AND path IN (SELECT path FROM looked_at WHERE equal AN
        AND path IN (SELECT path FROM results
                     WHERE kind IN ('set_permissions', 'read_permissions') AND status = 'done'));
 
--- Permissions that somebody asked for are owed until the file is known to have them. What a file manager never
--- tells counts as set once it was.
 CREATE OR REPLACE TEMP TABLE new_debts_of_files AS
 SELECT path, 'content' AS aspect, CASE WHEN wanted THEN 'missing in the file manager' ELSE 'left over' END AS reason
 FROM looked_at
-WHERE NOT equal AND NOT owed
-UNION ALL
-SELECT p.path, 'permissions', 'permissions asked for'
-FROM desired_permissions p
-SEMI JOIN looked_at l ON l.path = p.path
-JOIN files f ON f.path = p.path
-ANTI JOIN owed w ON w.path = p.path AND w.aspect = 'permissions'
-WHERE $permissions
-  AND NOT (coalesce(f.permissions_known, false)
-           AND coalesce(p.permissions = f.permissions, true)
-           AND coalesce(p.owner = f.owner, true)
-           AND coalesce(p.group_name = f.group_name, true));
+WHERE NOT equal AND NOT owed;
 
 INSERT INTO owed (path, aspect, since, touched_at, observed_at, reason, attempts)
 SELECT path, aspect, $now, $now, $now, reason, 0 FROM new_debts_of_files;
