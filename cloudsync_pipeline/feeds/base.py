@@ -31,6 +31,19 @@ class FeedCapabilities:
     max_page: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What a look at a feed told.
+
+    Attributes:
+        waiting: a sync would receive something new, or entries may have been lost unread.
+        mark: what the next look compares with, where nothing is waiting.
+    """
+
+    waiting: bool
+    mark: str
+
+
 class EventFeed(Protocol):
     """See the module's docstring."""
 
@@ -50,6 +63,17 @@ class EventFeed(Protocol):
 
         Raises:
             AccessDenied, Unreachable, Unavailable, BadAnswer: nothing was taken.
+        """
+        ...
+
+    async def peek(self, mark: str) -> Peek:
+        """Whether there is anything that a sync has not received yet; one cheap call that takes nothing.
+
+        Args:
+            mark: `FeedPage.mark` or the cursor of the newest page that was committed, or `Peek.mark` since then.
+
+        Raises:
+            AccessDenied, Unreachable, Unavailable, BadAnswer: it could not be asked.
         """
         ...
 

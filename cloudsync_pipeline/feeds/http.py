@@ -14,8 +14,9 @@ from yarl import URL
 
 from cloudsync_pipeline.core.errors import BadAnswer, NotFound, Rejected, Unreachable
 from cloudsync_pipeline.core.events import FeedPage
-from cloudsync_pipeline.feeds.base import FeedCapabilities
+from cloudsync_pipeline.feeds.base import FeedCapabilities, Peek
 from cloudsync_pipeline.feeds.entries import parse
+from cloudsync_pipeline.feeds.marks import Mark
 from cloudsync_pipeline.transport.auth import Auth
 from cloudsync_pipeline.transport.failures import shown, status_error
 from cloudsync_pipeline.transport.http import HttpClient, read_limited
@@ -75,7 +76,14 @@ class HttpFeed:
             full=len(entries) >= count,
             received=len(entries),
             others=parsed.others,
+            mark=Mark.of(parsed).text(),
         )
+
+    async def peek(self, mark: str) -> Peek:
+        """Reads the list, and compares it with the one that the mark is of."""
+        entries = await self._list(MAX_PAGE)
+        now = Mark.of(parse(entries, self._prefix))
+        return Peek(now.is_news_since(mark, full=len(entries) >= MAX_PAGE), now.text())
 
     async def acknowledge(self, page: FeedPage) -> None:
         """Does nothing: the list forgets and repeats at will."""

@@ -12,7 +12,7 @@ from typing import Protocol, Self, TypeVar
 
 from cloudsync_pipeline.core.errors import SchemaTooNew, StateError, Unavailable
 from cloudsync_pipeline.core.events import FeedPage
-from cloudsync_pipeline.feeds.base import FeedCapabilities
+from cloudsync_pipeline.feeds.base import FeedCapabilities, Peek
 from cloudsync_pipeline.feeds.notifications import Reading, read
 from cloudsync_pipeline.feeds.scope import Scope
 
@@ -88,8 +88,13 @@ class InboxFeed:
             receipt=tuple(number for number, _ in page),
             full=entries >= count or len(page) < len(waiting),
             received=entries,
+            mark="",
             ignored=sum(reading.ignored + reading.elsewhere for _, reading in page),
         )
+
+    async def peek(self, mark: str) -> Peek:
+        """Looks for one notice."""
+        return Peek(bool(await self._asked(lambda inbox: inbox.oldest(self._integration, 1))), mark)
 
     async def acknowledge(self, page: FeedPage) -> None:
         """Remove the page's notices."""

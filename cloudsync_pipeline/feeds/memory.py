@@ -15,7 +15,7 @@ from typing import Self
 from cloudsync_pipeline.core.errors import BadAnswer
 from cloudsync_pipeline.core.events import Event, FeedPage, MalformedEvent
 from cloudsync_pipeline.core.faults import Faults, LoseAnswer
-from cloudsync_pipeline.feeds.base import FeedCapabilities
+from cloudsync_pipeline.feeds.base import FeedCapabilities, Peek
 
 Entry = Event | MalformedEvent
 
@@ -45,7 +45,7 @@ class MemoryFeed:
         shuffle: reorders each page; None keeps the order of publishing.
 
     Attributes:
-        faults: asked before each "receive", "acknowledge" and "health"; `LoseAnswer` is for "acknowledge".
+        faults: asked before each "receive", "peek", "acknowledge" and "health"; `LoseAnswer` is for "acknowledge".
         acknowledged: identities that were acknowledged, in order.
     """
 
@@ -116,7 +116,20 @@ class MemoryFeed:
             receipt=tuple(s.position for s in taken) if self._delivery is Delivery.ACKNOWLEDGE else None,
             full=len(taken) >= count,
             received=len(given),
+            mark=str(last),
         )
+
+    async def peek(self, mark: str) -> Peek:
+        """Takes nothing; where it acknowledges, whatever it still holds is news.
+
+        Raises:
+            BadAnswer: the mark is none of ours.
+        """
+        await self.faults.hit("peek")
+        if self._delivery is Delivery.ACKNOWLEDGE:
+            return Peek(bool(self._entries), mark)
+        newest = self._entries[-1].position if self._entries else 0
+        return Peek(newest > _number(mark), str(max(newest, _number(mark))))
 
     def _take(self, count: int, cursor: str | None) -> list[_Stored]:
         if self._delivery is Delivery.REPEAT:
@@ -129,9 +142,7 @@ class MemoryFeed:
     def _position(self, cursor: str | None) -> int:
         if self._delivery is not Delivery.CURSOR or cursor is None:
             return 0
-        if not cursor.isdecimal():
-            raise BadAnswer(f"{cursor!r} is no cursor of this feed", remedy="Begin without a cursor.")
-        return int(cursor)
+        return _number(cursor)
 
     async def acknowledge(self, page: FeedPage) -> None:
         """The page's entries do not come again. Does nothing where not declared. Repeatable."""
@@ -155,3 +166,9 @@ class MemoryFeed:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+
+def _number(cursor: str) -> int:
+    if not cursor.isdecimal():
+        raise BadAnswer(f"{cursor!r} is no cursor of this feed", remedy="Begin without a cursor.")
+    return int(cursor)

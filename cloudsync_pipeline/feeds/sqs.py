@@ -18,7 +18,7 @@ from typing import Self
 
 from cloudsync_pipeline.core.errors import CloudSyncError
 from cloudsync_pipeline.core.events import FeedPage
-from cloudsync_pipeline.feeds.base import FeedCapabilities
+from cloudsync_pipeline.feeds.base import FeedCapabilities, Peek
 from cloudsync_pipeline.feeds.notifications import Reading, read
 from cloudsync_pipeline.feeds.scope import Scope
 from cloudsync_pipeline.feeds.sqs_client import BATCH, PARALLEL, Message, SqsClient, SqsSettings
@@ -93,6 +93,7 @@ class SqsFeed:
             receipt=tuple((h.message.message_id, h.message.receipt) for h in page if not h.reading.elsewhere),
             full=more or entries >= count,
             received=entries,
+            mark="",
             ignored=sum(held.reading.ignored + held.reading.elsewhere for held in page),
         )
 
@@ -125,6 +126,13 @@ class SqsFeed:
             reading = before.reading if before else read(message.body, self._scope, message.message_id)
             self._held[message.message_id] = _Held(message, reading)
         return news
+
+    async def peek(self, mark: str) -> Peek:
+        """Asks how many messages there are, those included that somebody received and did not delete yet.
+
+        Amazon counts them within a minute or so: what it does not count yet waits for the next look.
+        """
+        return Peek(await self._client.count() > 0, mark)
 
     async def acknowledge(self, page: FeedPage) -> None:
         """Delete the page's messages. A receipt that is too old leaves its message: it comes again, and is known.

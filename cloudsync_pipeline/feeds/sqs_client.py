@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cloudsync_pipeline.core.errors import BadAnswer, ConfigError, Unavailable
 from cloudsync_pipeline.core.retry import delay_before
 from cloudsync_pipeline.feeds.sqs_errors import sqs_error
+from cloudsync_pipeline.transport.aws_keys import AwsCredentials
 from cloudsync_pipeline.transport.settings import HttpSettings, tls_context
-from cloudsync_pipeline.transport.sigv4 import AwsCredentials
 
 BATCH = 10
 """Most messages one call receives or deletes."""
@@ -149,6 +149,19 @@ class SqsClient:
     async def describe(self) -> None:
         """Ask for the queue's name and nothing else."""
         await self._call("get_queue_attributes", "asking for", AttributeNames=["QueueArn"])
+
+    async def count(self) -> int:
+        """About how many messages the queue holds, whether they are visible now or not.
+
+        Raises:
+            BadAnswer: the answer holds no numbers.
+        """
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = await self._call("get_queue_attributes", "asking for", AttributeNames=names)
+        try:
+            return sum(int(answer["Attributes"][name]) for name in names)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadAnswer(f"queue {self._settings.queue_url} does not say how many messages it holds") from error
 
     async def close(self) -> None:
         """Release connections; a second call does nothing."""

@@ -8,7 +8,7 @@ Errors are those of `core.errors`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -62,6 +62,10 @@ class Upload:
             implementation then aborts, stores nothing where `atomic_put`, and lets the error through.
         replace: True for an update of a file that is there, False for a new one.
         content_type, metadata: passed on where the file manager keeps them.
+        content: all that `chunks` would give, where it is there already and was verified; whoever takes this leaves
+            `chunks` alone.
+        md5: once `chunks` has ended, their MD5 in hexadecimal, computed on their way, so that nobody has to compute
+            it again; None where the sender computes none.
     """
 
     size: int
@@ -69,6 +73,8 @@ class Upload:
     replace: bool = False
     content_type: str | None = None
     metadata: Mapping[str, str] | None = None
+    md5: Callable[[], str] | None = None
+    content: bytes | None = None
 
 
 class FileManager(Protocol):

@@ -106,7 +106,7 @@ class HttpApiFileManager:
         if upload.metadata:
             fields["metadata"] = json.dumps(dict(upload.metadata))
         form = FileForm(fields, upload.size, upload.content_type)
-        body = Body(form, upload.chunks, hashing=self._capabilities.content_hash)
+        body = Body(form, upload.chunks, upload.content, hashing=self._capabilities.content_hash)
         what = _answer_to(operation)
         try:
             answer = await self._calls.upload("/saveToDisk", body, what=what, key=path)

@@ -39,16 +39,20 @@ class Body:
     Args:
         form: what is sent.
         chunks: the content.
+        content: all of it, where it is in memory already.
         hashing: compute the MD5 of the content.
 
     Attributes:
         failure: the error that the content ended with.
     """
 
-    def __init__(self, form: FileForm, chunks: AsyncIterator[bytes], *, hashing: bool) -> None:
+    def __init__(
+        self, form: FileForm, chunks: AsyncIterator[bytes], content: bytes | None = None, *, hashing: bool
+    ) -> None:
         self.form = form
         self.failure: Exception | None = None
         self._chunks = chunks
+        self._whole = content
         self._md5 = hashlib.md5(usedforsecurity=False) if hashing else None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -61,6 +65,10 @@ class Body:
 
     async def gathered(self) -> bytes:
         """The whole form at once; raises what the content raises."""
+        if self._whole is not None:
+            if self._md5 is not None:
+                self._md5.update(self._whole)
+            return self.form.whole(self._whole)
         return b"".join([piece async for piece in self.form.streamed(self._content())])
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:

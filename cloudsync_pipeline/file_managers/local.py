@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import FileIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
@@ -116,17 +118,21 @@ class LocalFileManager:
         self._disk.refuse(parts)
         if upload.size > _SMALL:
             return await self._put_large(path, parts, upload)
-        pieces = [piece async for piece in _at_most(upload.size, upload.chunks)]
+        if upload.content is None:
+            pieces = [piece async for piece in _at_most(upload.size, upload.chunks)]
+        else:
+            pieces = [upload.content]
         return await self._in_thread(self._put_small, path, parts, pieces, upload)
 
     def _put_small(self, path: str, parts: Parts, pieces: list[bytes], upload: Upload) -> FileState:
-        with translating(path), self._disk.stage(upload.size) as staged:
+        with translating(path), self._disk.stage(upload.size, hashing=upload.md5 is None) as staged:
             for piece in pieces:
                 staged.write(piece)
-            return self._disk.store(parts, staged, upload.content_type, upload.metadata or {})
+            md5 = None if upload.md5 is None else upload.md5()
+            return self._disk.store(parts, staged, md5, upload.content_type, upload.metadata or {})
 
     async def _put_large(self, path: str, parts: Parts, upload: Upload) -> FileState:
-        staged = await self._in_thread(self._disk.stage, upload.size)
+        staged = await self._in_thread(self._disk.stage, upload.size, hashing=upload.md5 is None)
         try:
             gathered: list[bytes] = []
             waiting = 0
@@ -143,7 +149,8 @@ class LocalFileManager:
 
     def _finish(self, path: str, parts: Parts, staged: StagedFile, upload: Upload) -> FileState:
         with translating(path):
-            return self._disk.store(parts, staged, upload.content_type, upload.metadata or {})
+            md5 = None if upload.md5 is None else upload.md5()
+            return self._disk.store(parts, staged, md5, upload.content_type, upload.metadata or {})
 
     async def move(self, path: str, new_path: str) -> FileState:
         parts, new_parts = split(path), split(new_path)
@@ -153,7 +160,18 @@ class LocalFileManager:
         await self._about(path, self._disk.remove, split(path))
 
     async def get(self, path: str) -> FileState:
-        return await self._about(path, self._disk.describe, split(path))
+        """See `FileManager.get`. A digest that the index lost in a kill, or never had, is computed."""
+        parts = split(path)
+        state = await self._about(path, self._disk.describe, parts)
+        if state.fingerprint is not None:
+            return state
+        file = os.fdopen(await self._about(path, self._disk.open, parts), "rb", buffering=0)
+        with file:
+            before = os.fstat(file.fileno())
+            digest = hashlib.md5(usedforsecurity=False)
+            while await self._about(path, _digest_some, file, digest):
+                pass
+            return await self._about(path, self._disk.describe, parts, (before, digest.hexdigest()))
 
     async def read_permissions(self, path: str) -> Permissions:
         return (await self.get(path)).permissions
@@ -226,6 +244,13 @@ class LocalFileManager:
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._threads.run(functools.partial(work, *args, **kwargs))
+
+
+def _digest_some(file: FileIO, digest: hashlib._Hash) -> bool:
+    """Read some of a file on; returns whether there may be more."""
+    data = file.read(_SMALL)
+    digest.update(data)
+    return bool(data)
 
 
 def _write(path: str, staged: StagedFile, pieces: list[bytes]) -> None:

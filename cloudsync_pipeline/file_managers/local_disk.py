@@ -60,7 +60,7 @@ class Disk:
             closing.callback(os.close, self.fd)
             # Each destination has a state of its own, so that integrations that share a root share no lock.
             self._state = state / _folder_name(prefix)
-            self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_state(root, self._state)
             if self._state.stat().st_dev != os.fstat(self.fd).st_dev:
                 raise ConfigError(
                     f"{str(state)!r} is on another file system than {str(base)!r}, so files cannot be renamed into it.",
@@ -79,19 +79,28 @@ class Disk:
     def close(self) -> None:
         self._closing.close()
 
-    def stage(self, size: int) -> StagedFile:
-        """A new unfinished file; its owner closes it."""
-        return self._staging.file(size)
+    def stage(self, size: int, *, hashing: bool) -> StagedFile:
+        """A new unfinished file; its owner closes it. `hashing`: compute its MD5, nobody else does."""
+        return self._staging.file(size, hashing=hashing)
 
     def refuse(self, parts: Parts) -> None:
         """Raises PathRejected where it is known before any byte is sent that the path cannot be held."""
         self._tree.refuse_reserved(parts)
 
     def store(
-        self, parts: Parts, staged: StagedFile, content_type: str | None, metadata: Mapping[str, str]
+        self,
+        parts: Parts,
+        staged: StagedFile,
+        md5: str | None,
+        content_type: str | None,
+        metadata: Mapping[str, str],
     ) -> FileState:
-        """Put a finished file into its place; the id, owner and permissions of the file it replaces stay."""
-        found, md5 = staged.seal()
+        """Put a finished file into its place; the id, owner and permissions of the file it replaces stay.
+
+        Args:
+            md5: of its content, where it was computed elsewhere.
+        """
+        found = staged.seal()
         known: Row | None = None
 
         def replacing(before: os.stat_result) -> None:
@@ -111,7 +120,7 @@ class Disk:
             inode=inode_of(found),
             size=found.st_size,
             mtime_ns=found.st_mtime_ns,
-            md5=md5,
+            md5=md5 or staged.md5,
             owner=None if known is None else known.owner,
             group=None if known is None else known.group,
             content_type=content_type,
@@ -120,9 +129,13 @@ class Disk:
         self._index.put(row)
         return _state(row, found)
 
-    def describe(self, parts: Parts) -> FileState:
+    def describe(self, parts: Parts, read: tuple[os.stat_result, str] | None = None) -> FileState:
+        """What stands at a path; `read` is a file that was read, and its MD5: it counts where it is that very file."""
         found = self._found(parts)
-        return _state(self._row(parts, found), found)
+        row = self._row(parts, found)
+        if read is not None and row.md5 is None and row.describes(read[0]):
+            row = replace(row, md5=read[1])
+        return _state(row, found)
 
     def move(self, parts: Parts, new_parts: Parts) -> FileState:
         row = self._row(parts, self._found(parts))
@@ -169,12 +182,13 @@ class Disk:
         if file.exists() and file.stat().st_size > _REPORTS_BYTES:
             file.replace(file.with_suffix(".1.jsonl"))
         line = json.dumps(results, ensure_ascii=True, separators=(",", ":"), default=str)
-        with file.open("a", encoding="utf-8") as out:
+        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(fd, "a", encoding="utf-8") as out:
             out.write(line + "\n")
 
     def check(self) -> None:
         """Prove that files can be written and placed."""
-        with self._staging.file(1) as probe:
+        with self._staging.file(1, hashing=False) as probe:
             probe.write(b"\n")
             probe.seal()
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=self.fd):
@@ -239,6 +253,23 @@ def _open_root(root: Path, prefix: Parts) -> int:
             return os.dup(inner)
     finally:
         os.close(fd)
+
+
+def _make_state(root: Path, state: Path) -> None:
+    """Make the folder of our own state; within the root no link leads to it, since others may write there.
+
+    Raises:
+        ConfigError: one does.
+    """
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    within = state.relative_to(root).parts if state.is_relative_to(root) else ()
+    for count in range(1, len(within) + 1):
+        part = root.joinpath(*within[:count])
+        if part.is_symlink():
+            raise ConfigError(
+                f"{str(part)!r}, where the file manager keeps its own state, is a link.",
+                remedy="Remove the link, or choose a state_dir outside of the root.",
+            )
 
 
 def _folder_name(prefix: Parts) -> str:

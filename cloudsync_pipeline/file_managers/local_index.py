@@ -179,8 +179,10 @@ class Index:
             yield
         except sqlite3.OperationalError as error:
             text = str(error)
-            if "full" in text:
-                raise StorageFull("No room left for the index of the local files.", remedy="Make room.") from error
+            if "full" in text or ("disk I/O" in text and _is_full(self._file.parent)):
+                raise StorageFull(
+                    f"The disk has no room left for the index {str(self._file)!r}.", remedy="Make room there."
+                ) from error
             if "locked" in text:
                 raise Unavailable(
                     f"The index {str(self._file)!r} is being written by another process.",
@@ -191,4 +193,12 @@ class Index:
             raise StateError(f"The index {str(self._file)!r} cannot be read: {error}.", remedy=_REMEDY) from error
 
 
+def _is_full(folder: Path) -> bool:
+    """SQLite calls it an I/O error where a full disk has no room for the files beside a database."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _NEEDS_BYTES
+
+
+_NEEDS_BYTES = 256 * 1024
+"""Less than this is too little for what SQLite keeps beside a database."""
 _REMEDY = "Check the permissions; if it is damaged, move it away: files are kept, and get new ids."

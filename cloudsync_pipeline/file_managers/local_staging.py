@@ -46,9 +46,9 @@ class Staging:
         """A name that is free in the folder."""
         return b"%d" % next(self._count)
 
-    def file(self, size: int) -> StagedFile:
+    def file(self, size: int, *, hashing: bool = True) -> StagedFile:
         """A new file of `size` bytes to come; closing it removes it unless it was placed."""
-        return StagedFile(self.fd, self.name(), size)
+        return StagedFile(self.fd, self.name(), size, hashing=hashing)
 
     def close(self) -> None:
         os.close(self.fd)
@@ -63,13 +63,13 @@ class StagedFile:
         placed: set by whoever renamed it, so that closing does not look for it.
     """
 
-    def __init__(self, folder: int, name: bytes, size: int) -> None:
+    def __init__(self, folder: int, name: bytes, size: int, *, hashing: bool) -> None:
         self.name = name
         self.placed = False
         self.written = 0
         self._folder = folder
         self._size = size
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False) if hashing else None
         self._fd: int | None = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666, dir_fd=folder)
 
     def write(self, data: bytes) -> None:
@@ -84,11 +84,17 @@ class StagedFile:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(fd, rest) :]
-        self._md5.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
         self.written += len(data)
 
-    def seal(self) -> tuple[os.stat_result, str]:
-        """Check the size and close the file; what it is now, and its MD5 in hexadecimal.
+    @property
+    def md5(self) -> str | None:
+        """Of what was written, in hexadecimal; None where it is not computed."""
+        return None if self._md5 is None else self._md5.hexdigest()
+
+    def seal(self) -> os.stat_result:
+        """Check the size and close the file; what it is now.
 
         Raises:
             ContentMismatch: fewer bytes than announced.
@@ -101,7 +107,7 @@ class StagedFile:
         os.utime(fd, ns=(now, now))
         found = os.fstat(fd)
         self._close_file()
-        return found, self._md5.hexdigest()
+        return found
 
     def set_mode(self, mode: int) -> None:
         """Give the file permission bits."""

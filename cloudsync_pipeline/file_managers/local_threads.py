@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,6 +20,8 @@ _BUNCH_SECONDS = 0.005
 """Seconds after which finished calls are answered though others still wait."""
 _SLOW_SECONDS = 0.01
 """Seconds without a call being taken up after which another thread joins: the disk is being waited for."""
+_IDLE_SECONDS = 1.0
+"""Seconds without a call after which one that joined leaves."""
 
 _Job = tuple["asyncio.Future[Any]", Callable[[], Any]]
 _Done = tuple["asyncio.Future[Any]", Any, BaseException | None]
@@ -30,23 +31,24 @@ class Threads:
     """At most `count` threads for the blocking calls of one event loop."""
 
     def __init__(self, count: int, name: str) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._count = count
-        self._waiting: deque[_Job] = deque()
+        self._name = name
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._working = 0
+        self._lock = threading.Lock()
         self._taken_at = 0.0
         self._watch: asyncio.TimerHandle | None = None
-        self._lock = threading.Lock()
+        self._closed = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of `work()`; a cancelled caller waits until it has ended, because it may still use its file."""
+        if self._closed:
+            raise RuntimeError(f"the threads {self._name} are closed")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._waiting.append((done, work))
-        with self._lock:
-            first = self._working == 0
-        if first:
-            self._join(loop)
+        self._jobs.put((done, work))
+        if self._working == 0:
+            self._join()
         elif self._watch is None:
             self._watch = loop.call_later(_SLOW_SECONDS, self._look, loop)
         try:
@@ -59,47 +61,46 @@ class Threads:
 
     def close(self) -> None:
         """Let running calls end; none may be started afterwards."""
+        self._closed = True
         if self._watch is not None:
             self._watch.cancel()
-        self._pool.shutdown(wait=False)
+        self._jobs.put(None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let another thread join if calls wait and none was taken up lately."""
         self._watch = None
-        if self._waiting:
-            if time.monotonic() - self._taken_at > _SLOW_SECONDS:
-                self._join(loop)
+        if not self._jobs.empty():
+            if time.monotonic() - self._taken_at > _SLOW_SECONDS and self._working < self._count:
+                self._join()
             self._watch = loop.call_later(_SLOW_SECONDS, self._look, loop)
 
-    def _join(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _join(self) -> None:
         with self._lock:
-            if self._working >= self._count:
-                return
             self._working += 1
-        self._pool.submit(self._work_off, loop)
+            stays = self._working == 1  # The first one does, so that no call is left to nobody.
+            name = f"{self._name}_{self._working}"
+        threading.Thread(target=self._work_off, args=(stays,), name=name, daemon=True).start()
 
-    def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _work_off(self, stays: bool) -> None:
+        jobs = self._jobs
         done: list[_Done] = []
-        since = time.monotonic()
+        since = 0.0
         while True:
             try:
-                job = self._waiting.popleft()
-            except IndexError:
-                if done:
-                    loop.call_soon_threadsafe(_answer, done)
+                job = jobs.get(timeout=None if stays else _IDLE_SECONDS)
+            except Empty:
                 with self._lock:
-                    # Under the lock: a caller either sees this thread gone, or left its job before this look.
-                    if not self._waiting:
-                        self._working -= 1
-                        return
-                done = []
-                continue
-            self._taken_at = time.monotonic()
+                    self._working -= 1
+                return
+            if job is None:
+                jobs.put(None)  # for the next thread
+                return
+            now = self._taken_at = time.monotonic()
+            since = since if done else now
             done.append(_outcome(job))
-            now = time.monotonic()
-            if now - since > _BUNCH_SECONDS:
-                loop.call_soon_threadsafe(_answer, done)
-                done, since = [], now
+            if jobs.empty() or time.monotonic() - since > _BUNCH_SECONDS:
+                job[0].get_loop().call_soon_threadsafe(_answer, done)
+                done = []
 
 
 def _outcome(job: _Job) -> _Done:

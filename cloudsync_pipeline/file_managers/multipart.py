@@ -68,6 +68,13 @@ class FileForm(Form):
         self.content_length = len(self._head) + size + len(self._tail)
         self.complete = False
 
+    def whole(self, content: bytes) -> bytes:
+        """The form with a file that is in memory; raises ContentMismatch where it has not the announced size."""
+        if len(content) != self._size:
+            raise ContentMismatch(f"{len(content)} bytes came, and {self._size} were announced.")
+        self.complete = True
+        return b"".join((self._head, content, self._tail))
+
     async def streamed(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """The form in pieces, one chunk behind its content.
 

@@ -59,9 +59,15 @@ class StorageCapabilities:
 
 
 class ObjectBody(Protocol):
-    """An open read. `object` is what the read's own answer said of the version being read."""
+    """An open read.
+
+    Attributes:
+        object: what the read's own answer said of the version being read.
+        content: all that `chunks` would give, where it is small and there already; None where it is to be streamed.
+    """
 
     object: StorageObject
+    content: bytes | None
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The bytes in order, in pieces of at most 1 MiB, as stored (never decompressed).

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from cloudsync_pipeline.core.errors import PreconditionFailed, Rejected
 from cloudsync_pipeline.core.records import StorageObject
-from cloudsync_pipeline.storage.base import LISTING_SCHEMA, StorageCapabilities
+from cloudsync_pipeline.storage.base import StorageCapabilities
+from cloudsync_pipeline.storage.batches import listing_batch
 from cloudsync_pipeline.storage.local_files import (
     Found,
     modified,
@@ -138,6 +139,7 @@ class LocalBody:
 
     def __init__(self, found: StorageObject, descriptor: int, start: int, end: int, root: bytes) -> None:
         self.object = found
+        self.content: bytes | None = None
         self._descriptor = descriptor
         self._start = start
         self._end = end
@@ -178,14 +180,11 @@ def _described(key: str, status: os.stat_result, observed_at: datetime) -> Stora
 
 
 def _batch(found: tuple[Found, ...], observed_at: datetime) -> pa.RecordBatch:
-    rows = [
-        {
-            "key": each.key,
-            "size": each.status.st_size,
-            "etag": version(each.status),
-            "last_modified": modified(each.status),
-            "observed_at": observed_at,
-        }
-        for each in found
-    ]
-    return pa.RecordBatch.from_pylist(rows, schema=LISTING_SCHEMA)
+    columns: dict[str, list[object]] = {
+        "key": [each.key for each in found],
+        "size": [each.status.st_size for each in found],
+        "etag": [version(each.status) for each in found],
+        "last_modified": [modified(each.status) for each in found],
+        "observed_at": [observed_at] * len(found),
+    }
+    return listing_batch(columns, len(found))

@@ -23,7 +23,8 @@ from cloudsync_pipeline.core.errors import (
 from cloudsync_pipeline.core.faults import Corrupt, Faults, LoseAnswer, Truncate
 from cloudsync_pipeline.core.fingerprint import Fingerprint
 from cloudsync_pipeline.core.records import StorageObject
-from cloudsync_pipeline.storage.base import LISTING_SCHEMA, StorageCapabilities
+from cloudsync_pipeline.storage.base import StorageCapabilities
+from cloudsync_pipeline.storage.batches import listing_batch
 
 _PIECE = 1024 * 1024
 
@@ -224,19 +225,16 @@ class MemoryStorage:
         )
 
     def _batch(self, objects: Iterable[StorageObject]) -> pa.RecordBatch:
-        observed_at = self._now()
+        found = list(objects)
         # Like S3, a listing tells no content type and no fingerprint.
-        rows = [
-            {
-                "key": each.key,
-                "size": each.size,
-                "etag": each.etag,
-                "last_modified": each.last_modified,
-                "observed_at": observed_at,
-            }
-            for each in objects
-        ]
-        return pa.RecordBatch.from_pylist(rows, schema=LISTING_SCHEMA)
+        columns: dict[str, list[object]] = {
+            "key": [each.key for each in found],
+            "size": [each.size for each in found],
+            "etag": [each.etag for each in found],
+            "last_modified": [each.last_modified for each in found],
+            "observed_at": [self._now()] * len(found),
+        }
+        return listing_batch(columns, len(found))
 
 
 class MemoryBody:
@@ -246,6 +244,7 @@ class MemoryBody:
         self, found: StorageObject, content: bytes, faults: Faults, effect: Truncate | Corrupt | None, piece: int
     ) -> None:
         self.object = found
+        self.content: bytes | None = None
         self._content = content
         self._faults = faults
         self._effect = effect
@@ -256,7 +255,7 @@ class MemoryBody:
         content = self._content
         if isinstance(self._effect, Truncate):
             content = content[: self._effect.after]
-        if isinstance(self._effect, Corrupt):
+        if isinstance(self._effect, Corrupt) and self._effect.at < len(content):
             at = self._effect.at
             content = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
         for start in range(0, len(content), self._piece):

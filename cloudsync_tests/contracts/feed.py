@@ -12,7 +12,7 @@ from cloudsync_pipeline.core.errors import RemoteError
 from cloudsync_pipeline.core.events import Event, EventType, FeedPage
 from cloudsync_pipeline.core.keys import escape
 from cloudsync_pipeline.core.records import Permissions
-from cloudsync_pipeline.feeds.base import EventFeed
+from cloudsync_pipeline.feeds.base import EventFeed, Peek
 from cloudsync_tests.hostile_keys import HOSTILE_KEYS
 
 T = TypeVar("T")
@@ -134,6 +134,30 @@ class FeedContract:
         use(harness, lambda feed: feed.health())
         assert len(receive(harness).events) == 1
 
+    def test_a_look_tells_of_news_and_takes_nothing(self, harness: FeedHarness) -> None:
+        before = mark_of(receive(harness))
+        assert not peek(harness, before).waiting
+        harness.announce(EventType.CREATE, "a")
+        assert peek(harness, before).waiting
+        assert peek(harness, before).waiting
+        assert [event.key for event in receive(harness).events] == ["a"]
+
+    def test_what_was_committed_is_no_news_and_what_came_since_is(self, harness: FeedHarness) -> None:
+        harness.announce(EventType.CREATE, "a")
+
+        async def committed(feed: EventFeed) -> str:
+            page = await feed.receive(limit=100)
+            await feed.acknowledge(page)
+            return mark_of(page)
+
+        mark = use(harness, committed)
+        seen = peek(harness, mark)
+        assert not seen.waiting
+        assert not peek(harness, seen.mark).waiting
+        harness.announce_nonsense()
+        assert peek(harness, mark).waiting
+        assert peek(harness, seen.mark).waiting
+
     def test_the_identity_is_told_and_holds_no_secret(self, harness: FeedHarness) -> None:
         feed = harness.open()
         assert feed.identity["type"]
@@ -209,6 +233,7 @@ class FeedContract:
         for error in harness.failures:
             assert type(raised(_receive(harness.failing(error)))) is error
             assert type(raised(_health(harness.failing(error)))) is error
+            assert type(raised(_peek(harness.failing(error)))) is error
         assert [event.key for event in receive(harness).events] == ["a"]
 
     def test_no_failure_shows_a_secret(self, harness: FeedHarness) -> None:
@@ -229,6 +254,17 @@ def use(harness: FeedHarness, action: Callable[[EventFeed], Awaitable[T]]) -> T:
 
 def receive(harness: FeedHarness, limit: int = 100) -> FeedPage:
     return use(harness, lambda feed: feed.receive(limit=limit))
+
+
+def peek(harness: FeedHarness, mark: str) -> Peek:
+    return use(harness, lambda feed: feed.peek(mark))
+
+
+def mark_of(page: FeedPage) -> str:
+    """What is handed to the next look."""
+    mark = page.mark if page.mark is not None else page.cursor
+    assert mark is not None
+    return mark
 
 
 def drained(harness: FeedHarness) -> list[Event]:
@@ -253,6 +289,11 @@ def identities(page: FeedPage) -> list[str]:
 async def _receive(feed: EventFeed) -> None:
     async with feed:
         await feed.receive(limit=10)
+
+
+async def _peek(feed: EventFeed) -> None:
+    async with feed:
+        await feed.peek("0")
 
 
 async def _health(feed: EventFeed) -> None:

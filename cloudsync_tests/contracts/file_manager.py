@@ -29,7 +29,7 @@ Opened = AbstractAsyncContextManager[FileManager]
 BOOLEANS = [field.name for field in dataclasses.fields(FileManagerCapabilities) if field.type == "bool"]
 
 
-def an_upload(content: bytes, *, replace: bool = False, chunk: int = 64 * 1024, **changes: Any) -> Upload:
+def an_upload(content: bytes, /, *, replace: bool = False, chunk: int = 64 * 1024, **changes: Any) -> Upload:
     """Content as it would come from a storage."""
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -145,11 +145,13 @@ class FileManagerContract(FileManagerSuite):
 
         self.run(scenario)
 
+    @pytest.mark.parametrize("in_memory", [False, True])
     @pytest.mark.parametrize("size", [0, 1, 8192, 64 * 1024, 1024 * 1024, 1024 * 1024 + 1, 3_500_000])
-    def test_put_stores_every_byte(self, size: int) -> None:
+    def test_put_stores_every_byte(self, size: int, in_memory: bool) -> None:
         async def scenario(manager: FileManager) -> None:
             content = some_bytes(size)
-            acknowledged = await manager.put("folder/file", an_upload(content))
+            upload = an_upload(content, content=content if in_memory else None)
+            acknowledged = await manager.put("folder/file", upload)
             assert acknowledged.path == "folder/file"
             assert acknowledged.internal_id
             assert acknowledged.size in (None, size)
@@ -189,12 +191,18 @@ class FileManagerContract(FileManagerSuite):
 
         self.run(scenario)
 
+    @pytest.mark.parametrize("in_memory", [False, True])
     @pytest.mark.parametrize("size", [10, 100_000, 2_500_000])
     @pytest.mark.parametrize("announced", [-1, 1])
-    def test_another_number_of_bytes_than_announced_is_a_mismatch(self, size: int, announced: int) -> None:
+    def test_another_number_of_bytes_than_announced_is_a_mismatch(
+        self, size: int, announced: int, in_memory: bool
+    ) -> None:
         async def scenario(manager: FileManager) -> None:
+            content = some_bytes(size)
             with pytest.raises(ContentMismatch):
-                await manager.put("file", an_upload(some_bytes(size), size=size + announced))
+                await manager.put(
+                    "file", an_upload(content, size=size + announced, content=content if in_memory else None)
+                )
 
         self.run(scenario)
 

@@ -79,7 +79,9 @@ def keys_of(storage: Storage, prefix: str = "") -> list[str]:
 
 async def content_of(storage: Storage, key: str, **asked: Any) -> bytes:
     async with storage.read(key, **asked) as body:
-        return b"".join([piece async for piece in body.chunks()])
+        content = b"".join([piece async for piece in body.chunks()])
+        assert body.content in (None, content)
+        return content
 
 
 class StorageContract:

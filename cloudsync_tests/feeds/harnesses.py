@@ -37,7 +37,7 @@ class MemoryHarness:
 
     def failing(self, error: type[RemoteError]) -> MemoryFeed:
         self.feed.faults.clear()
-        for operation in ("receive", "health"):
+        for operation in ("receive", "peek", "health"):
             self.feed.faults.add(operation, error("injected"), times=ALWAYS)
         return self.feed
 

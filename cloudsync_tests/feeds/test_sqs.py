@@ -83,11 +83,12 @@ def test_what_a_dead_process_had_received_comes_again_when_its_time_is_over(queu
     queue.send(notification(a_record(key="a")))
 
     async def scenario() -> None:
-        dead = queue.feed(visibility_timeout=1)
+        # Long enough for a busy machine to look before it is over.
+        dead = queue.feed(visibility_timeout=8)
         assert keys(await dead.receive(limit=10)) == ["a"]
         async with queue.feed() as feed:
             assert keys(await feed.receive(limit=10)) == []
-        async with queue.feed(wait=10) as feed:
+        async with queue.feed(wait=20) as feed:
             assert keys(await taken(feed, limit=1)) == ["a"]
         await dead.close()
 

@@ -9,9 +9,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from io import FileIO
 from pathlib import Path
 
+import pytest
+
 from cloudsync_pipeline.core.records import FileState
+from cloudsync_pipeline.file_managers import local
 from cloudsync_pipeline.file_managers.local import LocalFileManager, LocalSettings
 from cloudsync_tests.contracts.file_manager import an_upload
 
@@ -106,19 +110,56 @@ def test_what_a_living_process_is_writing_is_not_swept_away(tmp_path: Path) -> N
     asyncio.run(within())
 
 
-def test_losing_the_index_loses_no_file_and_no_unchanged_id(tmp_path: Path) -> None:
+def _put_and_forgotten(root: Path) -> FileState:
+    """A file as it was acknowledged; nothing of it is left in the index."""
+
     async def put() -> FileState:
-        async with LocalFileManager(LocalSettings(tmp_path, "t")) as manager:
+        async with LocalFileManager(LocalSettings(root, "t")) as manager:
             return await manager.put("folder/file", an_upload(b"content"))
 
-    before = asyncio.run(put())
-    for file in (tmp_path / ".cloudsync" / "t").glob("index.sqlite*"):
+    state = asyncio.run(put())
+    for file in (root / ".cloudsync" / "t").glob("index.sqlite*"):
         file.unlink()
+    return state
+
+
+def test_losing_the_index_loses_no_file_and_no_unchanged_id(tmp_path: Path) -> None:
+    before = _put_and_forgotten(tmp_path)
 
     after = asyncio.run(found(tmp_path))["folder/file"]
 
     assert after.internal_id == before.internal_id
     assert after.fingerprint is None
+
+
+def test_a_digest_that_was_lost_with_its_process_is_read_from_the_file_that_is_asked_for(tmp_path: Path) -> None:
+    before = _put_and_forgotten(tmp_path)
+
+    async def asked() -> FileState:
+        async with LocalFileManager(LocalSettings(tmp_path, "t")) as manager:
+            return await manager.get("folder/file")
+
+    after = asyncio.run(asked())
+    assert before.fingerprint is not None
+    assert (after.fingerprint, after.internal_id) == (before.fingerprint, before.internal_id)
+
+
+def test_a_file_that_changes_while_it_is_read_has_no_known_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put_and_forgotten(tmp_path)
+    digest_some = local._digest_some
+
+    def changed_meanwhile(file: FileIO, digest: hashlib._Hash) -> bool:
+        (tmp_path / "t" / "folder" / "file").write_bytes(b"changed by hand")
+        return digest_some(file, digest)
+
+    async def asked() -> FileState:
+        async with LocalFileManager(LocalSettings(tmp_path, "t")) as manager:
+            return await manager.get("folder/file")
+
+    monkeypatch.setattr(local, "_digest_some", changed_meanwhile)
+    assert asyncio.run(asked()).fingerprint is None
 
 
 def test_many_small_files_cost_few_commits(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ from cloudsync_pipeline.core.errors import (
     StorageFull,
     Unavailable,
 )
+from cloudsync_pipeline.core.fingerprint import Fingerprint
 from cloudsync_pipeline.core.records import Permissions
 from cloudsync_pipeline.file_managers.local import LocalFileManager, LocalSettings
 from cloudsync_pipeline.file_managers.local_errors import translating
@@ -119,21 +121,21 @@ def test_a_file_that_somebody_else_put_there_has_an_id_that_stays(root: Path) ->
     (root / "t" / "theirs").write_bytes(b"theirs")
 
     first = used(root, lambda manager: manager.get("theirs"))
-    assert (first.size, first.fingerprint) == (6, None)
+    assert (first.size, first.fingerprint) == (6, Fingerprint("md5", hashlib.md5(b"theirs").hexdigest(), 6))
     assert used(root, lambda manager: manager.get("theirs")).internal_id == first.internal_id
     moved = used(root, lambda manager: manager.move("theirs", "moved"))
     updated = used(root, lambda manager: manager.put("moved", an_upload(b"new")))
     assert moved.internal_id == updated.internal_id == first.internal_id
 
 
-def test_a_file_that_somebody_else_changed_keeps_its_id_and_has_no_known_digest(root: Path) -> None:
+def test_a_file_that_somebody_else_changed_keeps_its_id_and_is_read_to_tell_its_digest(root: Path) -> None:
     before = put(root, "file")
     (root / "t" / "file").write_bytes(b"changed by hand")
 
     after = used(root, lambda manager: manager.get("file"))
 
     assert after.internal_id == before.internal_id
-    assert (after.size, after.fingerprint) == (15, None)
+    assert (after.size, after.fingerprint) == (15, Fingerprint("md5", hashlib.md5(b"changed by hand").hexdigest(), 15))
 
 
 def test_a_file_that_somebody_else_deleted_is_not_found_and_made_anew_with_a_new_id(root: Path) -> None:

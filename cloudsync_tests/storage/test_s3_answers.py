@@ -297,6 +297,15 @@ class TestList:
         assert waits[0] >= 7.0
         assert 0.1 < waits[1] < 7.0
 
+    def test_a_storage_that_asks_to_wait_for_long_ends_the_listing_instead_of_holding_the_run(self) -> None:
+        async def look(storage: S3Storage) -> None:
+            with pytest.raises(IncompleteListing, match="after 1 tries") as caught:
+                await batches_of(storage)
+            assert caught.value.retry_after == 3600.0
+
+        _, asked = with_script(lambda _: Reply(503, {"Retry-After": "3600"}, document("SlowDown")), look)
+        assert len(asked) == 1
+
     @pytest.mark.parametrize(
         ("reply", "expected"),
         [

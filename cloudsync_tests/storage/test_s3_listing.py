@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -34,12 +35,39 @@ def parsed(body: bytes, prefix: str = "") -> Page:
     return parse_page(body, prefix=prefix, observed_at=NOON)
 
 
+def rows(body: bytes) -> list[dict[str, Any]]:
+    batch = to_batch(parsed(body), root="")
+    assert batch is not None
+    return batch.to_pylist()
+
+
 @pytest.mark.parametrize("space", [SPACE, ""])
 def test_an_object_is_read_with_all_that_is_told_of_it(space: str) -> None:
-    (entry,) = parsed(a_page("a/b", space=space)).entries
+    (row,) = rows(a_page("a/b", space=space))
 
-    assert (entry.key, entry.size, entry.etag, entry.storage_class) == ("a/b", 5, "0123", "STANDARD")
-    assert entry.last_modified == datetime(2026, 5, 1, 10, tzinfo=UTC)
+    assert (row["key"], row["size"], row["etag"], row["storage_class"]) == ("a/b", 5, "0123", "STANDARD")
+    assert row["last_modified"] == datetime(2026, 5, 1, 10, tzinfo=UTC)
+
+
+def test_objects_that_are_told_of_in_different_ways_are_read_all_the_same() -> None:
+    class_ = "<StorageClass>STANDARD</StorageClass>"
+    body = a_page("a", "b", "c").replace(class_.encode(), b"", 1).replace(b"<Size>5</Size>", b"", 1)
+    body = body.replace(b"<Key>a</Key>", b"<Size>7</Size><Owner><ID>me</ID></Owner><Key>a</Key>")
+
+    found = rows(body)
+
+    assert [(row["key"], row["size"], row["storage_class"]) for row in found] == [
+        ("a", 7, None),
+        ("b", 5, "STANDARD"),
+        ("c", 5, "STANDARD"),
+    ]
+
+
+@pytest.mark.parametrize("written", ["2026-05-01T10:00:00Z", "2026-05-01T10:00:00", "2026-05-01T12:00:00+02:00"])
+def test_a_time_is_read_however_it_is_written(written: str) -> None:
+    body = a_page("a", "b").replace(b"2026-05-01T10:00:00.000Z", written.encode(), 1)
+
+    assert [row["last_modified"] for row in rows(body)] == [datetime(2026, 5, 1, 10, tzinfo=UTC)] * 2
 
 
 @pytest.mark.parametrize(
@@ -58,11 +86,11 @@ def test_an_object_is_read_with_all_that_is_told_of_it(space: str) -> None:
     ],
 )
 def test_encoded_keys_are_decoded_and_escaped(sent: str, key: str) -> None:
-    assert parsed(a_page(sent)).entries[0].key == key
+    assert parsed(a_page(sent)).keys[0] == key
 
 
 def test_keys_are_taken_as_they_are_where_the_server_does_not_encode() -> None:
-    assert parsed(a_page("100%+a&amp;b", encoding="")).entries[0].key == "100%+a&b"
+    assert parsed(a_page("100%+a&amp;b", encoding="")).keys[0] == "100%+a&b"
 
 
 def test_common_prefixes_are_read() -> None:
@@ -108,7 +136,7 @@ def test_a_key_outside_of_the_prefix_is_refused() -> None:
 def test_a_time_that_cannot_be_read_is_unknown() -> None:
     body = a_page("a").replace(b"2026-05-01T10:00:00.000Z", b"yesterday")
 
-    assert parsed(body).entries[0].last_modified is None
+    assert rows(body)[0]["last_modified"] is None
 
 
 def test_rows_have_keys_below_the_root_and_the_moment_of_the_request() -> None:

@@ -8,7 +8,9 @@ import hashlib
 import pytest
 
 from cloudsync_pipeline.core.errors import AccessDenied, ContainerNotFound
+from cloudsync_pipeline.storage.base import Storage
 from cloudsync_pipeline.storage.s3 import S3Storage
+from cloudsync_pipeline.storage.s3.reading import SMALL
 from cloudsync_tests.contracts.storage import content_of, rows_of, with_storage
 from cloudsync_tests.servers import S3Server
 from cloudsync_tests.storage.subjects import send
@@ -50,6 +52,20 @@ def test_compressed_objects_come_as_they_are_stored(seaweedfs: S3Server) -> None
     content = with_storage(S3Storage(seaweedfs.settings(bucket)), lambda storage: content_of(storage, "k.gz"))
 
     assert content == packed
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(0, True), (1, True), (SMALL, True), (SMALL + 1, False)])
+def test_a_small_object_is_there_at_once(seaweedfs: S3Server, size: int, at_once: bool) -> None:
+    bucket = seaweedfs.new_bucket()
+    content = bytes(number % 251 for number in range(size))
+    send(seaweedfs, bucket, "PUT", {"object": content})
+
+    async def read(storage: Storage) -> bytes | None:
+        async with storage.read("object") as body:
+            return body.content
+
+    storage = S3Storage(seaweedfs.settings(bucket))
+    assert with_storage(storage, read) == (content if at_once else None)
 
 
 def test_the_etag_of_an_object_in_several_parts_is_no_fingerprint(seaweedfs: S3Server) -> None:

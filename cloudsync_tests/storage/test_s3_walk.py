@@ -11,10 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudsync_pipeline.core.errors import IncompleteListing, Throttled
-from cloudsync_pipeline.storage.s3.listing import Entry, Page
+from cloudsync_pipeline.storage.s3.listing import Page
 from cloudsync_pipeline.storage.s3.walk import TokenCheck, walk
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+def a_page(keys: list[str], prefixes: list[str], next_token: str | None) -> Page:
+    count = len(keys)
+    return Page(keys, [1] * count, ["e"] * count, [None] * count, [None] * count, prefixes, next_token, NOON)
 
 
 class Bucket:
@@ -38,9 +43,9 @@ class Bucket:
         items = self._items(prefix, folders=folders)
         start = int(token or 0)
         page, end = items[start : start + self.page_size], start + self.page_size
-        entries = [Entry(name, 1, "e", None, None) for name, is_folder in page if not is_folder]
+        keys = [name for name, is_folder in page if not is_folder]
         prefixes = [name for name, is_folder in page if is_folder]
-        return Page(entries, prefixes, str(end) if end < len(items) else None, NOON)
+        return a_page(keys, prefixes, str(end) if end < len(items) else None)
 
     def _items(self, prefix: str, *, folders: bool) -> list[tuple[str, bool]]:
         items: dict[tuple[str, bool], None] = {}
@@ -53,7 +58,7 @@ class Bucket:
 
 def keys_of(bucket: Bucket, prefix: str = "", parallelism: int = 4) -> list[str]:
     async def main() -> list[str]:
-        return [e.key async for page in walk(bucket.fetch, prefix, parallelism=parallelism) for e in page.entries]
+        return [key async for page in walk(bucket.fetch, prefix, parallelism=parallelism) for key in page.keys]
 
     return asyncio.run(main())
 
@@ -137,7 +142,7 @@ def test_a_layout_that_contradicts_the_page_is_not_relied_on() -> None:
 
     async def lying(prefix: str, folders: bool, token: str | None) -> Page:
         page = await honest(prefix, folders, token)
-        return Page(page.entries, ["1/"], None, NOON) if folders else page
+        return a_page(page.keys, ["1/"], None) if folders else page
 
     bucket.fetch = lying  # type: ignore[method-assign]
 
@@ -194,7 +199,7 @@ def test_an_error_comes_out_as_it_is_and_ends_everything(parallelism: int) -> No
 def test_a_token_that_comes_again_ends_the_listing(parallelism: int) -> None:
     async def circling(prefix: str, folders: bool, token: str | None) -> Page:
         following = {None: "a", "a": "b", "b": "c", "c": "a"}[token]
-        return Page([Entry(f"x{following}", 1, "e", None, None)], [], following, NOON)
+        return a_page([f"x{following}"], [], following)
 
     async def main() -> None:
         async for _ in walk(circling, "", parallelism=parallelism):

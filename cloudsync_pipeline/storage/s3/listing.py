@@ -7,40 +7,41 @@ character that a key may hold.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pyarrow as pa
 
 from cloudsync_pipeline.core.errors import BadAnswer
 from cloudsync_pipeline.core.keys import escape, escape_bytes
-from cloudsync_pipeline.storage.base import LISTING_SCHEMA
+from cloudsync_pipeline.storage.batches import listing_batch, repeated, text_array
+from cloudsync_pipeline.storage.s3.entries import cut_out
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One object of a page; `key` is whole and escaped."""
-
-    key: str
-    size: int
-    etag: str
-    last_modified: datetime | None
-    storage_class: str | None
+_BETWEEN = "\n"
+_MOMENT = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer to ListObjectsV2.
+    """One answer to ListObjectsV2; its objects column by column, because a bucket has millions.
 
     Attributes:
-        entries: the objects, keys whole and escaped.
+        keys: whole and escaped.
+        sizes, etags, storage_classes: in the order of the keys.
+        modified: times as they were sent.
         prefixes: the common prefixes, whole and escaped; empty where no delimiter was asked for.
         next_token: for the next page; None on the last one.
         observed_at: the moment it was requested, by the storage's clock.
     """
 
-    entries: list[Entry]
+    keys: list[str]
+    sizes: list[int]
+    etags: list[str]
+    modified: list[str | None]
+    storage_classes: list[str | None]
     prefixes: list[str]
     next_token: str | None
     observed_at: datetime
@@ -57,23 +58,56 @@ def parse_page(body: bytes, *, prefix: str, observed_at: datetime) -> Page:
     """
     if b"<!DOCTYPE" in body:
         raise _bad("it declares a document type")
+    root, space, told = _opened(body)
+    encoded = (root.findtext(f"{space}EncodingType") or "").strip() == "url"
+    keys = _keys(told["Key"], encoded)
+    prefixes = _keys(
+        [element.findtext(f"{space}Prefix") for element in root.iterfind(f"{space}CommonPrefixes")], encoded
+    )
+    if prefix:
+        for key in (*keys, *prefixes):
+            if not key.startswith(prefix):
+                raise _bad(f"{key!r} does not begin with the prefix that was asked for")
+    return Page(
+        keys,
+        _sizes(told["Size"]),
+        _etags(told["ETag"]),
+        told["LastModified"],
+        told["StorageClass"],
+        prefixes,
+        _next_token(root, space),
+        observed_at,
+    )
+
+
+_NAMES = ("Key", "Size", "ETag", "LastModified", "StorageClass")
+_Columns = dict[str, list[str | None]]
+
+
+def _opened(body: bytes) -> tuple[ET.Element, str, _Columns]:
+    """The page without its objects, its namespace, and the texts of each element of the objects, by name."""
+    entries = cut_out(body)
+    if entries is not None:
+        root, space = _root(entries.rest)
+        # What stood elsewhere than right below the root, or in another form beside these, is the parser's.
+        if len(root.findall(f"{space}Contents")) == 1:
+            missing: list[str | None] = [None] * entries.count
+            return root, space, {name: entries.columns.get(name, missing) for name in _NAMES}
+    root, space = _root(body)
+    objects = root.findall(f"{space}Contents")
+    return root, space, {name: [one.findtext(f"{space}{name}") for one in objects] for name in _NAMES}
+
+
+def _root(page: bytes | str) -> tuple[ET.Element, str]:
+    """The page's root, and the namespace of what is in it as ElementTree writes it before a name."""
     try:
-        root = ET.fromstring(body)  # noqa: S314 - entities need a DOCTYPE, which was refused
+        root = ET.fromstring(page)  # noqa: S314 - entities need a DOCTYPE, which was refused
     except ET.ParseError as error:
         raise _bad("it is no complete XML") from error
     space, _, name = root.tag.rpartition("}")
     if name != "ListBucketResult":
         raise _bad(f"it is a {name!r} document")
-    space = f"{space}}}" if space else ""
-    encoded = (root.findtext(f"{space}EncodingType") or "").strip() == "url"
-    entries = [_entry(element, space, encoded) for element in root.iterfind(f"{space}Contents")]
-    prefixes = [
-        _key(element.findtext(f"{space}Prefix"), encoded) for element in root.iterfind(f"{space}CommonPrefixes")
-    ]
-    for key in (*(entry.key for entry in entries), *prefixes):
-        if not key.startswith(prefix):
-            raise _bad(f"{key!r} does not begin with the prefix that was asked for")
-    return Page(entries, prefixes, _next_token(root, space), observed_at)
+    return root, f"{space}}}" if space else ""
 
 
 def _next_token(root: ET.Element, space: str) -> str | None:
@@ -88,25 +122,35 @@ def _next_token(root: ET.Element, space: str) -> str | None:
     return token
 
 
-def _entry(element: ET.Element, space: str, encoded: bool) -> Entry:
-    size = element.findtext(f"{space}Size")
-    etag = element.findtext(f"{space}ETag")
-    if size is None or not size.strip().isdecimal() or not etag:
-        raise _bad("an object in it has no size or no ETag")
-    return Entry(
-        _key(element.findtext(f"{space}Key"), encoded),
-        int(size),
-        etag.strip().strip('"'),
-        _time(element.findtext(f"{space}LastModified")),
-        element.findtext(f"{space}StorageClass"),
-    )
+def _sizes(texts: list[str | None]) -> list[int]:
+    sizes = [text.strip() if text else "" for text in texts]
+    if not all(map(str.isdecimal, sizes)):
+        raise _bad("an object in it has no size")
+    return list(map(int, sizes))
 
 
-def _key(text: str | None, encoded: bool) -> str:
-    if not text:
+def _etags(texts: list[str | None]) -> list[str]:
+    etags = [text.strip().strip('"') if text else "" for text in texts]
+    if not all(etags):
+        raise _bad("an object in it has no ETag")
+    return etags
+
+
+def _keys(texts: list[str | None], encoded: bool) -> list[str]:
+    sent = [text for text in texts if text]
+    if len(sent) != len(texts):
         raise _bad("an entry in it has no key")
+    whole = _BETWEEN.join(sent)
+    if not encoded or ("%" not in whole and "+" not in whole):
+        return sent if escape(whole) == whole else list(map(escape, sent))
     # A space comes as "+" from Amazon S3 and as "%20" from others; a plus itself always as "%2B".
-    return escape_bytes(unquote_to_bytes(text.replace("+", " "))) if encoded else escape(text)
+    # All of them are decoded as one text, unless one holds what stands between them.
+    keys = _decoded(whole).split(_BETWEEN)
+    return keys if len(keys) == len(sent) else list(map(_decoded, sent))
+
+
+def _decoded(text: str) -> str:
+    return escape_bytes(unquote_to_bytes(text.replace("+", " ")))
 
 
 def _time(text: str | None) -> datetime | None:
@@ -128,20 +172,29 @@ def to_batch(page: Page, *, root: str) -> pa.RecordBatch | None:
 
     The object whose key is the root itself (a "folder" that a browser made) has no name below it and is left out.
     """
-    entries = [entry for entry in page.entries if entry.key != root] if root else page.entries
-    if not entries:
-        return None
-    count, cut = len(entries), len(root)
-    columns: dict[str, list[object]] = {
-        "key": [entry.key[cut:] for entry in entries],
-        "size": [entry.size for entry in entries],
-        "etag": [entry.etag for entry in entries],
-        "last_modified": [entry.last_modified for entry in entries],
-        "storage_class": [entry.storage_class for entry in entries],
-        "observed_at": [page.observed_at] * count,
+    cut = len(root)
+    columns: dict[str, Sequence[Any]] = {
+        "key": page.keys,
+        "size": page.sizes,
+        "etag": page.etags,
+        "last_modified": page.modified,
+        "storage_class": page.storage_classes,
     }
-    arrays = [
-        pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(count, field.type)
-        for field in LISTING_SCHEMA
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=LISTING_SCHEMA)
+    if cut and root in page.keys:
+        kept = [place for place, key in enumerate(page.keys) if key != root]
+        columns = {name: [values[place] for place in kept] for name, values in columns.items()}
+    count = len(columns["key"])
+    if count == 0:
+        return None
+    if cut:
+        columns["key"] = [key[cut:] for key in columns["key"]]
+    arrays = {"last_modified": _times(columns["last_modified"]), "observed_at": repeated(page.observed_at, count)}
+    return listing_batch({**columns, **arrays}, count)
+
+
+def _times(texts: Sequence[str | None]) -> pa.Array[Any] | list[datetime | None]:
+    try:
+        return text_array(texts).cast(_MOMENT)
+    except pa.ArrowInvalid:
+        # Another way of writing a time than S3's, or none at all.
+        return [_time(text) for text in texts]

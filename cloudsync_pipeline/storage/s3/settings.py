@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote_from_bytes
 
-import botocore.session
-from botocore.exceptions import BotoCoreError
 from yarl import URL
 
 from cloudsync_pipeline.core.errors import ConfigError
 from cloudsync_pipeline.core.keys import escape, unescape_bytes
 from cloudsync_pipeline.storage.s3.vendors import Vendor, serves, vendor
+from cloudsync_pipeline.transport.aws_keys import AwsCredentials, region_of
 from cloudsync_pipeline.transport.settings import HttpSettings
-from cloudsync_pipeline.transport.sigv4 import AwsCredentials
 
 Addressing = Literal["auto", "path", "virtual"]
 
@@ -94,7 +92,7 @@ class S3Address:
     def __init__(self, settings: S3Settings) -> None:
         configured = _endpoint(settings.endpoint) if settings.endpoint else None
         self.vendor: Vendor = vendor(settings.provider, configured.host if configured else None)
-        self.region = settings.region or _region(settings.profile) or self.vendor.default_region
+        self.region = settings.region or region_of(settings.profile) or self.vendor.default_region
         self.identity = str(configured).rstrip("/") if configured else "aws"
         base = configured or URL(f"https://s3.{self.region}.{_dns_suffix(self.region)}")
         if _is_virtual(settings, self.vendor, base):
@@ -141,14 +139,6 @@ def _is_virtual(settings: S3Settings, vendor: Vendor, base: URL) -> bool:
     # covers none with a dot.
     fits = _DNS_LABEL.fullmatch(settings.bucket) is not None
     return vendor.virtual_host and fits and serves(vendor, base.host or "")
-
-
-def _region(profile: str | None) -> str | None:
-    try:
-        region = botocore.session.Session(profile=profile).get_config_variable("region")
-    except BotoCoreError as error:
-        raise ConfigError(f"the AWS profile cannot be used: {error}", remedy="Name one that exists.") from error
-    return str(region) if region else None
 
 
 def _dns_suffix(region: str) -> str:

@@ -5,29 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
 import aiohttp
 import pyarrow as pa
 from yarl import URL
 
-from cloudsync_pipeline.core.errors import (
-    BadAnswer,
-    IncompleteListing,
-    PreconditionFailed,
-    RemoteError,
-    Unavailable,
-)
+from cloudsync_pipeline.core.errors import IncompleteListing, RemoteError, Unavailable
 from cloudsync_pipeline.core.keys import unescape_bytes
 from cloudsync_pipeline.core.records import StorageObject
-from cloudsync_pipeline.core.retry import delay_before
-from cloudsync_pipeline.storage.base import StorageCapabilities
-from cloudsync_pipeline.storage.s3.answer import Span, described, span_of
+from cloudsync_pipeline.core.retry import LONGEST_DELAY, delay_before
+from cloudsync_pipeline.storage.base import ObjectBody, StorageCapabilities
+from cloudsync_pipeline.storage.s3.ahead import Ahead, glimpsed_token
+from cloudsync_pipeline.storage.s3.answer import Span, described
 from cloudsync_pipeline.storage.s3.errors import s3_error
 from cloudsync_pipeline.storage.s3.listing import Page, parse_page, to_batch
+from cloudsync_pipeline.storage.s3.ranges import Room
+from cloudsync_pipeline.storage.s3.reading import Answer, Asking, Reading
 from cloudsync_pipeline.storage.s3.settings import S3Address, S3Settings
 from cloudsync_pipeline.storage.s3.walk import walk
 from cloudsync_pipeline.transport.clock import ServerClock
@@ -35,16 +33,17 @@ from cloudsync_pipeline.transport.failures import http_date
 from cloudsync_pipeline.transport.http import HttpClient, read_limited
 from cloudsync_pipeline.transport.sigv4 import Signer
 
-_PIECE = 1024 * 1024
+_PARTS_IN_MEMORY = 8
+"""Parts of large objects that are read ahead at once, over all reads: 32 MiB."""
 _LARGEST_PAGE = 32 * 1024 * 1024
 _LARGEST_ERROR = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """An open answer and the moment it was asked for, by the storage's clock."""
+class _PageBody:
+    """A page of a listing that was not read yet, and the moment it was asked for."""
 
-    response: aiohttp.ClientResponse
+    body: bytes
     asked_at: datetime
 
 
@@ -65,16 +64,18 @@ class S3Storage:
         self._address = S3Address(settings)
         self._signer = Signer(settings.credentials, region=self._address.region)
         self._http = HttpClient(settings.http, who="the storage")
+        self._capabilities = StorageCapabilities(etag_may_be_md5=self._address.vendor.md5_etag)
         self._clock = ServerClock()
         self._root = settings.root
         self._pause = pause
+        self._asking = Asking(self._http, self._address.vendor, self._get, self._refusal, Room(_PARTS_IN_MEMORY))
 
     def __repr__(self) -> str:
         return f"S3Storage(bucket={self._settings.bucket!r}, prefix={self._settings.prefix!r})"
 
     @property
     def capabilities(self) -> StorageCapabilities:
-        return StorageCapabilities(etag_may_be_md5=self._address.vendor.md5_etag)
+        return self._capabilities
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -88,33 +89,51 @@ class S3Storage:
     async def list(self, prefix: str = "") -> AsyncIterator[pa.RecordBatch]:
         """See `Storage.list`; large buckets folder by folder at once, which changes the order only."""
         parallelism = self._settings.listing_parallelism
-        async with aclosing(walk(self._patient_page, self._root + prefix, parallelism=parallelism)) as pages:
-            async for page in pages:
-                batch = to_batch(page, root=self._root)
-                if batch is not None:
-                    yield batch
+        ahead = Ahead(self._continued)
+        fetch = partial(self._patient_page, ahead)
+        try:
+            async with aclosing(walk(fetch, self._root + prefix, parallelism=parallelism)) as pages:
+                async for page in pages:
+                    batch = to_batch(page, root=self._root)
+                    if batch is not None:
+                        yield batch
+        finally:
+            await ahead.close()
 
-    async def _patient_page(self, prefix: str, folders: bool, token: str | None) -> Page:
+    async def _patient_page(self, ahead: Ahead[_PageBody], prefix: str, folders: bool, token: str | None) -> Page:
         attempts = self._settings.page_attempts
         for attempt in range(1, attempts + 1):
             try:
-                return await self._page(prefix, folders=folders, token=token)
+                return await self._page(ahead, prefix, folders, token)
             except RemoteError as error:
                 if not error.retryable:
                     raise
-                if attempt == attempts:
+                wait = delay_before(attempt + 1, jitter=random.random(), retry_after=error.retry_after)
+                if attempt == attempts or wait > LONGEST_DELAY:
                     raise IncompleteListing(
-                        f"the listing broke off after {attempts} tries of one page: {error.message}",
+                        f"the listing broke off after {attempt} tries of one page: {error.message}",
                         remedy=error.remedy,
                         retry_after=error.retry_after,
                     ) from error
-                jitter = random.random()
-                await self._pause(delay_before(attempt + 1, jitter=jitter, retry_after=error.retry_after))
+                await self._pause(wait)
         raise AssertionError("page_attempts is at least 1")
 
-    async def _page(
+    async def _page(self, ahead: Ahead[_PageBody], prefix: str, folders: bool, token: str | None) -> Page:
+        if token is None:
+            found = await self._page_body(prefix, folders=folders)
+        else:
+            found = await ahead.take(prefix, token)
+            following = glimpsed_token(found.body)
+            if following is not None and following != token:
+                await ahead.start(prefix, following)
+        return parse_page(found.body, prefix=prefix, observed_at=found.asked_at)
+
+    async def _continued(self, prefix: str, token: str) -> _PageBody:
+        return await self._page_body(prefix, token=token)
+
+    async def _page_body(
         self, prefix: str, *, folders: bool = False, token: str | None = None, size: int | None = None
-    ) -> Page:
+    ) -> _PageBody:
         query = {
             "list-type": b"2",
             "encoding-type": b"url",
@@ -130,7 +149,7 @@ class S3Storage:
             body = await read_limited(answer.response, _LARGEST_PAGE)
             if answer.response.status != 200:
                 raise s3_error(answer.response.status, body, answer.response.headers, what=what)
-        return parse_page(body, prefix=prefix, observed_at=answer.asked_at)
+        return _PageBody(body, answer.asked_at)
 
     async def head(self, key: str) -> StorageObject:
         """See `Storage.head`.
@@ -150,40 +169,21 @@ class S3Storage:
                 raise Unavailable("the object was there, gone and there again while it was asked for", key=key)
             raise await self._refusal(answer.response, key)
 
-    @asynccontextmanager
-    async def read(
+    def read(
         self, key: str, *, if_match: str | None = None, start: int = 0, length: int | None = None
-    ) -> AsyncIterator[S3Body]:
+    ) -> AbstractAsyncContextManager[ObjectBody]:
         """See `Storage.read`.
 
         Raises:
             Rejected: the object ends before `start`.
             ValueError: `start` is negative, or `length` less than 1.
         """
-        span = Span(start, length)
-        headers = span.headers()
-        if if_match is not None:
-            headers["If-Match"] = f'"{if_match}"'
-        async with self._send("GET", self._address.of_key(self._root + key), headers, key=key) as answer:
-            response = answer.response
-            if response.status == 416 and start == 0:
-                # No range of an empty object can be satisfied.
-                async with self.read(key, if_match=if_match) as body:
-                    if body.object.size:
-                        raise PreconditionFailed("the object changed while it was opened", key=key)
-                    yield body
-                return
-            if response.status not in (200, 206):
-                raise await self._refusal(response, key)
-            found = described(response.headers, key, answer.asked_at, self._address.vendor)
-            if if_match is not None and found.etag != if_match:
-                raise PreconditionFailed("the object is another version than the one asked for", key=key)
-            expected = span_of(response, span, found.size, key)
-            yield S3Body(found, self._http.pieces(response, largest=_PIECE, key=key), expected)
+        return Reading(self._asking, key, if_match, Span(start, length))
 
     async def health(self) -> None:
         """See `Storage.health`: lists one key."""
-        await self._page(self._root, size=1)
+        found = await self._page_body(self._root, size=1)
+        parse_page(found.body, prefix=self._root, observed_at=found.asked_at)
 
     async def _refusal(self, response: aiohttp.ClientResponse, key: str) -> RemoteError:
         body = await read_limited(response, _LARGEST_ERROR)
@@ -193,15 +193,26 @@ class S3Storage:
     @asynccontextmanager
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, *, key: str | None = None
-    ) -> AsyncIterator[_Answer]:
-        signed = await self._signer.sign(method, url, {})
-        # Not signed: some proxies rewrite it on the way.
-        signed |= {"Accept-Encoding": self._address.vendor.raw_encoding, **(headers or {})}
+    ) -> AsyncIterator[Answer]:
+        signed = await self._signed(method, url, headers)
         sent = datetime.now(UTC)
         async with self._http.request(method, URL(url, encoded=True), headers=signed, key=key) as response:
-            received = datetime.now(UTC)
-            self._clock.learn(sent=sent, received=received, date=http_date(response.headers.get("Date")))
-            yield _Answer(response, self._clock.at(sent))
+            yield self._answer(response, sent)
+
+    async def _get(self, key: str, headers: Mapping[str, str]) -> Answer:
+        url = self._address.of_key(self._root + key)
+        signed = await self._signed("GET", url, headers)
+        sent = datetime.now(UTC)
+        return self._answer(await self._http.send("GET", URL(url, encoded=True), headers=signed, key=key), sent)
+
+    async def _signed(self, method: str, url: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+        signed = await self._signer.sign(method, url, {})
+        # Not signed: some proxies rewrite it on the way.
+        return signed | {"Accept-Encoding": self._address.vendor.raw_encoding, **(headers or {})}
+
+    def _answer(self, response: aiohttp.ClientResponse, sent: datetime) -> Answer:
+        self._clock.learn(sent=sent, received=datetime.now(UTC), date=http_date(response.headers.get("Date")))
+        return Answer(response, self._clock.at(sent))
 
     async def close(self) -> None:
         """See `Storage.close`."""
@@ -218,23 +229,3 @@ def _needs_no_body(response: aiohttp.ClientResponse) -> bool:
     """Whether a refused HEAD is clear as it is; a server in trouble is not asked a second time."""
     deleted = response.status == 404 and response.headers.get("x-amz-delete-marker") == "true"
     return deleted or response.status == 429 or response.status >= 500
-
-
-class S3Body:
-    """See `storage.base.ObjectBody`."""
-
-    def __init__(self, found: StorageObject, pieces: AsyncIterator[bytes], length: int) -> None:
-        self.object = found
-        self._pieces = pieces
-        self._length = length
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """See `ObjectBody.chunks`."""
-        seen = 0
-        async for piece in self._pieces:
-            seen += len(piece)
-            if seen > self._length:
-                break
-            yield piece
-        if seen != self._length:
-            raise BadAnswer(f"the body has not the {self._length} bytes that were announced", key=self.object.key)

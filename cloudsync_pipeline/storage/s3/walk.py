@@ -131,7 +131,7 @@ class _Crew:
         if page.next_token is not None and part.depth < DEEPEST_SPLIT and _pays(page, part.prefix):
             layout = await self._fetch(part.prefix, True, None)
             if _parts_exactly(layout, page, part.prefix):
-                if layout.entries:
+                if layout.keys:
                     await self._pages.put(layout)
                 for prefix in reversed(layout.prefixes):
                     self._parts.put_nowait(_Part(prefix, part.depth + 1))
@@ -152,8 +152,8 @@ def _children(page: Page, prefix: str) -> set[str]:
     """What stands directly below the prefix: folders with their slash, objects without."""
     cut = len(prefix)
     names = set()
-    for entry in page.entries:
-        name, slash, _ = entry.key[cut:].partition("/")
+    for key in page.keys:
+        name, slash, _ = key[cut:].partition("/")
         names.add(name + slash)
     return names
 
@@ -167,7 +167,7 @@ def _parts_exactly(layout: Page, page: Page, prefix: str) -> bool:
     if layout.next_token is not None or not layout.prefixes:
         return False
     folders = {folder[len(prefix) :] for folder in layout.prefixes}
-    objects = {entry.key[len(prefix) :] for entry in layout.entries}
+    objects = {key[len(prefix) :] for key in layout.keys}
     return (
         len(folders) == len(layout.prefixes)
         and all(folder.find("/") == len(folder) - 1 for folder in folders)
