@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from cloudsync_pipeline.core.errors import NotFound, RemoteError
 from cloudsync_pipeline.core.retry import LONGEST_DELAY, delay_before
@@ -45,11 +46,19 @@ async def observe_owed(session: Session, run_id: str) -> tuple[int, int, Merged]
             quarantine_after=session.policy.quarantine_after,
             now=session.clock(),
         )
+        _respect(session, failures)
         total = Merged(total.added + merged.added, total.changed + merged.changed, total.removed + merged.removed)
         count += len(keys)
         refused += len(failures)
         after = keys[-1]
     return count, refused, total
+
+
+def _respect(session: Session, failures: Sequence[Unanswered]) -> None:
+    """Put the next run off for as long as the storage asked to be left alone."""
+    longest = max((one.error.retry_after or 0.0 for one in failures), default=0.0)
+    if longest > LONGEST_DELAY and session.control is not None:
+        session.control.put_off(session.integration, longest, now=session.clock())
 
 
 class _Asking:

@@ -124,9 +124,11 @@ async def _look(session: Session, path: str, must_know: bool) -> Look:
     while True:
         try:
             return Look(await session.file_manager.get(path))
-        except (NotFound, PathRejected):
-            # What the file manager cannot hold does not stand there.
+        except NotFound:
             return Look(None)
+        except PathRejected:
+            # It may hold what it will not speak of: an operation is in doubt only where it did not refuse the path.
+            return Look(None, told=False)
         except RemoteError as error:
             wait = delay_before(attempt + 1, jitter=random.random(), retry_after=error.retry_after)
             if not must_know:

@@ -10,12 +10,16 @@ from cloudsync_pipeline.engine.results import ListingResult
 from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.lake import observing
 
+OLDER = "the listing of an interrupted run was used, which does not show what has changed since"
+"""Why a scan is asked for after one that was resumed."""
+
 
 async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
     """List the storage, completely or not at all.
 
     A complete listing that an interrupted run left within the last hour, and that is not in the state yet,
-    is used instead of a new one.
+    is used instead of a new one. Without a feed nobody tells what has changed since: then another scan is
+    asked for, which is due at once.
 
     Raises:
         ContainerNotFound, AccessDenied, IncompleteListing: nothing was staged, nothing may be concluded.
@@ -25,6 +29,8 @@ async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
     ready = _usable(session)
     if ready is not None:
         staging.clear(lake.staging, keep=ready.listing_id)
+        if session.feed is None and session.control:
+            session.control.request_scan(session.integration, OLDER, now=session.clock())
         result = ListingResult(
             ready.listing_id, ready.objects, ready.bytes, time.monotonic() - began, True, ready.begun_at.isoformat()
         )
@@ -34,10 +40,10 @@ async def list_bucket(session: Session, *, run_id: str) -> ListingResult:
         stage = staging.Stage.begin(lake.staging, f"{begun_at:%Y%m%dT%H%M%S%f}Z", begun_at, lake.current_snapshot())
         try:
             async for batch in session.storage.list():
-                stage.add(batch)
-            listing = stage.complete(session.clock())
+                await stage.add(batch)
+            listing = await stage.complete(session.clock())
         except BaseException:
-            stage.abandon()
+            await stage.abandon()
             raise
         result = ListingResult(
             listing.listing_id, listing.objects, listing.bytes, time.monotonic() - began, False, begun_at.isoformat()

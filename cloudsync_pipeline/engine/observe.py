@@ -7,10 +7,11 @@ from dataclasses import asdict, replace
 
 from cloudsync_pipeline.core.rules import DeletePolicy
 from cloudsync_pipeline.engine import staging
+from cloudsync_pipeline.engine.adopting import adopt_restored
 from cloudsync_pipeline.engine.asking import observe_owed
 from cloudsync_pipeline.engine.results import EventsResult, SnapshotResult
 from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.lake import feeding, observing, runs
+from cloudsync_pipeline.lake import feeding, merging, observing, restored, runs
 from cloudsync_pipeline.lake.observing import Merged
 
 
@@ -39,16 +40,19 @@ async def _receive(session: Session, run_id: str) -> EventsResult:
     capabilities = feed.capabilities
     received = new = known = malformed = 0
     gap = False
+    mark: str | None = None
     by_type: dict[str, int] = {}
     cursor = runs.get_meta(session.lake, feeding.CURSOR) if capabilities.cursor else None
     while received < session.policy.events_per_run:
         page = await feed.receive(limit=capabilities.max_page, cursor=cursor)
         if page.received == 0 and not page.events and not page.malformed:
+            mark = page.mark or page.cursor or mark or ""
             break
         moved = page.cursor if page.cursor != cursor else None
         recorded = feeding.record_page(session.lake, run_id, page, session.clock(), cursor=moved)
         cursor = moved or cursor
         await feed.acknowledge(page)
+        mark = page.mark if page.mark is not None else page.cursor
         received += max(page.received, 1)
         new += recorded.new
         malformed += recorded.malformed
@@ -62,7 +66,7 @@ async def _receive(session: Session, run_id: str) -> EventsResult:
             break
         if not page.full:
             break
-    return EventsResult(received, new, known, malformed, gap, by_type)
+    return EventsResult(received, new, known, malformed, gap, by_type, mark=mark)
 
 
 async def take_snapshot(session: Session, *, run_id: str) -> SnapshotResult:
@@ -73,6 +77,8 @@ async def take_snapshot(session: Session, *, run_id: str) -> SnapshotResult:
     """
     began = time.monotonic()
     merged = merge_staged(session, run_id)
+    if merged is not None:
+        await adopt_restored(session, run_id=run_id)
     observed, unobserved, changes = await observe_owed(session, run_id)
     totals = observing.totals(session.lake)
     scan = merged or Merged(0, 0, 0)
@@ -102,9 +108,10 @@ def merge_staged(session: Session, run_id: str) -> Merged | None:
     ready = [one for one in complete if staging.is_whole(one) and not observing.is_merged(lake, one.listing_id)]
     if ready:
         keep = session.policy.deletes is DeletePolicy.KEEP
-        # Without a feed, and before the first scan, nothing is announced: then what is new is no drift.
-        announced = session.feed is not None and runs.get_meta(lake, "scanned_at") is not None
-        merged = observing.merge_listing(
+        # Without a feed, before the first scan and after a restore, nothing is announced: then what is new is no drift.
+        known = runs.get_meta(lake, "scanned_at") is not None and restored.read_mark(lake) is None
+        announced = session.feed is not None and known
+        merged = merging.merge_listing(
             lake, run_id, ready[-1], keep_deleted=keep, announced=announced, now=session.clock()
         )
     for listing in complete:

@@ -11,6 +11,7 @@ from cloudsync_pipeline.core.errors import (
     DeleteNotApproved,
     NotFound,
     PathRejected,
+    RemoteError,
 )
 from cloudsync_pipeline.core.ordering import is_parking
 from cloudsync_pipeline.core.records import (
@@ -74,7 +75,9 @@ async def _store(session: Session, operation: Operation, attempt: Attempt) -> Ou
             replacing = False
         else:
             replacing = True
-            if operation.fingerprint is not None and there.fingerprint == operation.fingerprint:
+            # What was sent is known even of a storage that tells no hash.
+            wanted = attempt.sent or operation.fingerprint
+            if wanted is not None and there.fingerprint == wanted:
                 return Outcome(
                     status=OutcomeStatus.DONE,
                     at=session.clock(),
@@ -165,6 +168,19 @@ async def _delete(session: Session, operation: Operation, attempt: Attempt) -> O
             raise
         return Outcome(status=OutcomeStatus.DONE, at=session.clock(), gone=True)
     return Outcome(status=OutcomeStatus.DONE, at=session.clock())
+
+
+async def never_stood(session: Session, operation: Operation, outcome: Outcome) -> bool:
+    """Whether a file that nobody was sure of cannot be there: its path is refused when it is sent, and when it is asked
+    for as well.
+    """
+    unsure = operation.kind is OperationKind.UPDATE and operation.internal_id is None
+    if outcome.status is not OutcomeStatus.QUARANTINED or not unsure:
+        return False
+    try:
+        return not await _stands(session, operation.path)
+    except RemoteError:
+        return False  # It stays unsure.
 
 
 async def _stands(session: Session, path: str) -> bool:

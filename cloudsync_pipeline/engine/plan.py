@@ -11,7 +11,7 @@ from cloudsync_pipeline.engine.asking import observe_owed
 from cloudsync_pipeline.engine.recover import recover
 from cloudsync_pipeline.engine.results import Mode, PlanResult
 from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.lake import planning
+from cloudsync_pipeline.lake import planning, restored
 from cloudsync_pipeline.lake.planning import DeleteFacts, PlanRules
 
 AHEAD = 4000
@@ -27,9 +27,13 @@ async def make_plan(
         dry_run: return the same numbers and store nothing.
         send_next: `execute` follows at once: the plan is stored as one that may have been sent already.
         again: this run has sent a plan before; what failed in it is left to the next run.
+
+    Raises:
+        StateError: the lake was restored, and not held against the file manager yet.
     """
     began = time.monotonic()
     lake = session.lake
+    restored.require_verified(lake)
     if await recover(session, run_id=run_id):
         await observe_owed(session, run_id)
     mode, number = lake.one(

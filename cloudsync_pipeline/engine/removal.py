@@ -14,6 +14,7 @@ from cloudsync_pipeline.engine.results import Failure
 from cloudsync_pipeline.engine.sender import Sender
 from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.lake.removal import plan_removal
+from cloudsync_pipeline.lake.restored import require_verified
 from cloudsync_pipeline.storage.base import Storage
 
 
@@ -40,9 +41,11 @@ async def delete_files(session: Session, *, run_id: str) -> Removed:
 
     Raises:
         CapabilityMissing: the file manager cannot delete.
+        StateError: the lake was restored, and not held against the file manager yet.
         CommitFailed, StorageFull: outcomes cannot be recorded, so nothing more was deleted.
         CloudSyncError: the file manager stopped answering; what was done is recorded.
     """
+    require_verified(session.lake)
     await recover(session, run_id=run_id)
     plan = plan_removal(session.lake, run_id, session.clock())
     tally = Tallies()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from cloudsync_pipeline.control import Control, Counts, RunResult
+from cloudsync_pipeline.control import Control, Counts, Rest, RunResult
 from cloudsync_pipeline.core.errors import CloudSyncError
 from cloudsync_pipeline.engine.results import (
     EventsResult,
@@ -44,6 +44,8 @@ async def report(session: Session, *, run_id: str, error: CloudSyncError | None 
     )
     if session.control is not None:
         _tell_control(session, session.control, result, now)
+        if error is not None and error.retry_after is not None:
+            session.control.put_off(session.integration, error.retry_after, now=now)
     return result
 
 
@@ -74,14 +76,29 @@ def _tell_control(session: Session, control: Control, result: SyncResult, now: d
         scan_started_at=scan_began if scanned else None,
         next_incremental_at=result.started_at + session.interval,
         next_scan_at=result.started_at + session.reconcile_interval if scanned else None,
+        rest=Rest(
+            feed_mark=result.events.mark if result.events and not result.events.gap else None,
+            next_try_at=owed.next_due(session.lake, now),
+            config_fingerprint=session.config_fingerprint,
+        ),
     )
 
 
 def _remembered(result: SyncResult) -> dict[str, Any]:
-    """What the fleet's database keeps of a run: the report, and the operations by kind."""
+    """What the fleet's database keeps of a run: the report, the operations by kind, and what a scan found."""
     execution = result.execution
-    counts = {} if execution is None else {"done": dict(execution.done), "failed": dict(execution.failed)}
-    return {**as_reported(result), "error": result.error, "execution": counts}
+    counts = (
+        {}
+        if execution is None
+        else {
+            "done": dict(execution.done),
+            "failed": dict(execution.failed),
+            "skipped": dict(execution.skipped),
+            "quarantined": dict(execution.quarantined),
+        }
+    )
+    drift = result.snapshot.drift if result.snapshot else None
+    return {**as_reported(result), "error": result.error, "execution": counts, "drift": drift}
 
 
 def assemble(session: Session, run_id: str, error: CloudSyncError | None = None) -> SyncResult:

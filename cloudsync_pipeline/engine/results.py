@@ -56,6 +56,7 @@ class EventsResult:
     Attributes:
         gap: entries were lost between two reads: a full scan is due.
         snapshot_id: the commit that holds the new events, None where there were none.
+        mark: of the feed as it was read last; None where there is none.
     """
 
     received: int = 0
@@ -66,6 +67,7 @@ class EventsResult:
     by_type: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     snapshot_id: int | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,24 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cloudsync_pipeline.core.errors import AccessDenied, CloudSyncError, StorageFull, Unavailable, Unreachable
+from cloudsync_pipeline.core.errors import (
+    AccessDenied,
+    CloudSyncError,
+    LockLost,
+    StorageFull,
+    Unavailable,
+    Unreachable,
+)
+from cloudsync_pipeline.core.fingerprint import Fingerprint
 from cloudsync_pipeline.core.ordering import is_parking
 from cloudsync_pipeline.core.records import Operation, OperationKind, Outcome, OutcomeStatus
 from cloudsync_pipeline.core.retry import LONGEST_DELAY, delay_before
 from cloudsync_pipeline.engine.concurrency import ByteBudget, carried_through
 from cloudsync_pipeline.engine.doubt import settle
-from cloudsync_pipeline.engine.operations import failed, perform
+from cloudsync_pipeline.engine.operations import failed, never_stood, perform
 from cloudsync_pipeline.engine.plan import AHEAD
 from cloudsync_pipeline.engine.results import Progress
 from cloudsync_pipeline.engine.session import Session
@@ -32,7 +41,7 @@ from cloudsync_pipeline.lake.plans import Plan
 if TYPE_CHECKING:
     from cloudsync_pipeline.engine.execute import Tallies
 
-BATCH = 1000
+BATCH = 2500
 """Outcomes in one commit, at most."""
 COMMIT_EVERY = 2.0
 """Seconds between commits of outcomes, at most, while there are any."""
@@ -167,13 +176,17 @@ class Sender:
         attempts = self.session.policy.retry_attempts
         number = 1
         in_doubt = False
+        sent: Fingerprint | None = None
         while True:
-            attempt = Attempt(number, self.counter)
+            attempt = Attempt(number, self.counter, sent=sent)
             try:
                 async with self._budget.borrow(_buffered(operation)):
                     outcome = await perform(self.session, operation, attempt)
+            except LockLost:
+                raise  # Another writer may be at it: no outcome, no further try, no question.
             except CloudSyncError as error:
                 in_doubt = in_doubt or attempt.left_in_doubt(error)
+                sent = attempt.sent
                 wait = delay_before(number + 1, jitter=random.random(), retry_after=error.retry_after)
                 if error.retryable and number < attempts and wait <= LONGEST_DELAY:
                     await asyncio.sleep(wait)
@@ -183,9 +196,12 @@ class Sender:
                 outcome = failed(self.session, error, number)
             else:
                 self._in_a_row = 0
+            if await never_stood(self.session, operation, outcome):
+                outcome = replace(outcome, gone=True)
             ended = [Done(operation, outcome)]
             if in_doubt and outcome.status is not OutcomeStatus.DONE:
-                ended = await settle(self.session, operation, outcome)
+                known = replace(operation, fingerprint=sent or operation.fingerprint)
+                ended = await settle(self.session, known, outcome)
             self._note_change(operation, ended[0].outcome)
             return ended
 

@@ -35,6 +35,7 @@ class Session:
         identity: both ends, without secrets; compared with what the lake remembers.
         feed: None where the integration is scanned at its interval instead.
         control: told of results; None when used as a library without a fleet.
+        config_fingerprint: of the configuration it was opened with; None when used as a library without a fleet.
         interval: from one incremental sync to the next.
         reconcile_interval: from one full scan to the next.
         clock: the time now, UTC.
@@ -50,6 +51,7 @@ class Session:
     lake: Lake
     feed: EventFeed | None = None
     control: Control | None = None
+    config_fingerprint: str | None = None
     interval: timedelta = timedelta(minutes=5)
     reconcile_interval: timedelta = timedelta(days=1)
     policy: Policy = field(default_factory=Policy)

@@ -6,22 +6,27 @@ comes after it, and is not listed again.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cloudsync_pipeline.engine.concurrency import carried_through
 from cloudsync_pipeline.lake.observing import Listing
 from cloudsync_pipeline.storage.base import LISTING_SCHEMA
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MARKER = "complete.json"
 ROWS_A_PART = 500_000
+ROWS_A_GROUP = 50_000
+"""Rows written at once, as a Parquet row group: a group a page would take five times as long to write and to read."""
 GOOD_FOR = timedelta(hours=1)
 """How old a complete listing may be to be used by a later run instead of a new one."""
 
@@ -40,6 +45,9 @@ class Stage:
     _parts: list[Path] = field(default_factory=list)
     _writer: pq.ParquetWriter | None = None
     _rows: int = 0
+    _gathered: list[pa.RecordBatch] = field(default_factory=list)
+    _gathered_rows: int = 0
+    _writing: asyncio.Future[None] | None = None
 
     @classmethod
     def begin(cls, staging: Path, listing_id: str, now: datetime, snapshot: int | None = None) -> Stage:
@@ -48,23 +56,58 @@ class Stage:
         folder.mkdir(parents=True)
         return cls(folder, listing_id, now, snapshot)
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Append a batch of `LISTING_SCHEMA`."""
+    async def add(self, batch: pa.RecordBatch) -> None:
+        """Append a batch of `LISTING_SCHEMA`; it is written in a thread while the next ones come."""
         if batch.num_rows == 0:
             return
-        writer = self._open_part()
-        writer.write_batch(batch)
-        self._rows += batch.num_rows
-        self.objects += batch.num_rows
-        self.bytes += pc.sum(batch.column("size")).as_py() or 0
-        earliest = pc.min(batch.column("observed_at")).as_py()
+        self._gathered.append(batch)
+        self._gathered_rows += batch.num_rows
+        if self._gathered_rows >= ROWS_A_GROUP:
+            await self._written()
+            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, self._take()))
+
+    async def complete(self, now: datetime) -> Listing:
+        """Everything was added: put the marker."""
+        await self._written()
+        return await carried_through(asyncio.to_thread(self._finish, self._take(), now))
+
+    async def abandon(self) -> None:
+        """The listing broke off: remove what was written."""
+        # A thread that still writes must not find its folder gone.
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _take(self) -> list[pa.RecordBatch]:
+        gathered, self._gathered, self._gathered_rows = self._gathered, [], 0
+        return gathered
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            # Shielded: the thread goes on when this is cancelled, and `abandon` waits for it.
+            await asyncio.shield(self._writing)
+            self._writing = None
+
+    def _write(self, batches: list[pa.RecordBatch]) -> None:
+        if not batches:
+            return
+        rows = pa.Table.from_batches(batches, LISTING_SCHEMA)
+        self._open_part().write_table(rows, row_group_size=ROWS_A_GROUP)
+        self._rows += rows.num_rows
+        self.objects += rows.num_rows
+        self.bytes += pc.sum(rows.column("size")).as_py() or 0
+        # `as_py` of a time would import pandas.
+        earliest = _EPOCH + timedelta(microseconds=pc.min(rows.column("observed_at")).value)
         if self.observed_from is None or earliest < self.observed_from:
             self.observed_from = earliest
         if self._rows >= ROWS_A_PART:
             self._close_part()
 
-    def complete(self, now: datetime) -> Listing:
-        """Everything was added: put the marker."""
+    def _finish(self, rest: list[pa.RecordBatch], now: datetime) -> Listing:
+        self._write(rest)
         if self._writer is not None or not self._parts:
             self._open_part()  # an empty bucket has one empty part, so that readers need no special case
             self._close_part()
@@ -96,13 +139,6 @@ class Stage:
             os.fsync(file.fileno())
         temporary.rename(self.folder / MARKER)
         return listing
-
-    def abandon(self) -> None:
-        """The listing broke off: remove what was written."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _open_part(self) -> pq.ParquetWriter:
         if self._writer is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from cloudsync_pipeline.core.errors import CloudSyncError
+from cloudsync_pipeline.core.errors import CloudSyncError, LockLost
 from cloudsync_pipeline.engine.execute import execute, send_nothing
 from cloudsync_pipeline.engine.listing import list_bucket
 from cloudsync_pipeline.engine.observe import receive_events, take_snapshot
@@ -19,7 +19,7 @@ from cloudsync_pipeline.engine.report import assemble, report
 from cloudsync_pipeline.engine.results import Mode, SyncResult, Verdict
 from cloudsync_pipeline.engine.runs import begin, finish
 from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.lake import runs
+from cloudsync_pipeline.lake import restored, runs
 
 
 def new_run_id() -> str:
@@ -31,7 +31,7 @@ async def sync(session: Session, mode: Mode, *, run_id: str, dry_run: bool = Fal
     """Bring one integration's file manager in step with its storage.
 
     Until one full scan is in the state every sync is one, and so is each where there is no feed or the
-    feed lost entries.
+    feed lost entries, and the first after a restore.
 
     Args:
         session: opened, with the integration's lock held.
@@ -45,6 +45,7 @@ async def sync(session: Session, mode: Mode, *, run_id: str, dry_run: bool = Fal
     Raises:
         CloudSyncError: it broke off. What was confirmed is recorded, the failure is recorded and reported,
             the rest is owed.
+        LockLost: another writer has taken over, or may have: nothing more was written, sent or told.
     """
     mode = begin(session, run_id=run_id, mode=effective_mode(session, mode))
     session.steps = []
@@ -62,6 +63,8 @@ async def sync(session: Session, mode: Mode, *, run_id: str, dry_run: bool = Fal
             await execute(session, run_id=run_id, plan_id=plan.plan_id, begun=True)
         else:
             send_nothing(session, run_id=run_id)
+    except LockLost:
+        raise  # Whatever is to be told of the integration is told by its new holder.
     except CloudSyncError as error:
         error.integration = error.integration or session.integration
         if dry_run:
@@ -81,6 +84,6 @@ def effective_mode(session: Session, mode: Mode) -> Mode:
     """What a sync asked for as `mode` has to be, see `sync`."""
     if runs.get_meta(session.lake, "scanned_at") is None:
         return Mode.INITIAL
-    if mode is Mode.INCREMENTAL and session.feed is None:
+    if mode is Mode.INCREMENTAL and (session.feed is None or restored.read_mark(session.lake) is not None):
         return Mode.RECONCILE
     return mode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from cloudsync_pipeline.core.errors import (
     AccessDenied,
@@ -20,6 +20,7 @@ from cloudsync_pipeline.core.errors import (
 )
 from cloudsync_pipeline.core.fingerprint import Fingerprint
 from cloudsync_pipeline.core.records import FileState, Operation, StorageObject
+from cloudsync_pipeline.engine.digest import Digest
 from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.file_managers.base import Upload
 from cloudsync_pipeline.storage.base import ObjectBody
@@ -55,12 +56,14 @@ class Attempt:
         counter: told of bytes that travel.
         reached: the file manager was asked to change something.
         half: a part of the content may stand at the path.
+        sent: of the content that was sent whole, by this try or one before; the answer may have got lost.
     """
 
     number: int
     counter: Counter
     reached: bool = False
     half: bool = False
+    sent: Fingerprint | None = None
 
     def left_in_doubt(self, error: CloudSyncError) -> bool:
         """Whether something may have been done at the file manager although it ended with this error."""
@@ -89,22 +92,84 @@ async def send(session: Session, operation: Operation, *, replacing: bool, attem
     try:
         if body.object.etag != operation.etag:
             raise SourceChanged("The object changed since it was planned.", key=path)
-        checked = Checked(body, path, attempt.counter)
-        size = body.object.size
-        upload = Upload(size=size, chunks=checked.chunks(), replace=replacing, content_type=body.object.content_type)
-        attempt.reached = True
-        try:
-            acknowledged = await session.file_manager.put(path, upload)
-        except CloudSyncError:
-            whole = session.file_manager.capabilities.atomic_put
-            attempt.half = checked.begun and not whole
-            attempt.reached = not (checked.broke and whole)
-            raise
+        store = _store_stream if body.content is None else _store_content
+        acknowledged, sent = await store(session, path, body, replacing, attempt)
     except BaseException as error:
         await reading.__aexit__(type(error), error, error.__traceback__)
         raise
     await reading.__aexit__(None, None, None)
-    return Sent(confirmed(path, acknowledged, checked.fingerprint), body.object)
+    return Sent(confirmed(path, acknowledged, sent), body.object)
+
+
+async def _store_stream(
+    session: Session, path: str, body: ObjectBody, replacing: bool, attempt: Attempt
+) -> tuple[FileState, Fingerprint]:
+    checked = Checked(body, path, attempt.counter)
+    upload = Upload(
+        size=body.object.size,
+        chunks=checked.chunks(),
+        replace=replacing,
+        content_type=body.object.content_type,
+        md5=(lambda: checked.fingerprint.value) if checked.kind == "md5" else None,
+    )
+    attempt.reached = True
+    try:
+        acknowledged = await session.file_manager.put(path, upload)
+    except CloudSyncError:
+        whole = session.file_manager.capabilities.atomic_put
+        attempt.half = checked.begun and not whole
+        attempt.reached = not (checked.broke and whole)
+        raise
+    finally:
+        attempt.sent = checked.read or attempt.sent
+    return acknowledged, checked.fingerprint
+
+
+async def _store_content(
+    session: Session, path: str, body: ObjectBody, replacing: bool, attempt: Attempt
+) -> tuple[FileState, Fingerprint]:
+    """The same for what is in memory already: it is verified before the file manager hears of it."""
+    content = body.content or b""
+    attempt.counter.bytes += len(content)
+    kind = _kind(body.object)
+    digest = hashlib.new(kind, content, usedforsecurity=False).hexdigest()
+    sent = _verified(body.object, path, Fingerprint(kind, digest, len(content)))
+    upload = Upload(
+        size=len(content),
+        chunks=_once(content),
+        replace=replacing,
+        content_type=body.object.content_type,
+        md5=(lambda: sent.value) if sent.kind == "md5" else None,
+        content=content,
+    )
+    attempt.reached = True
+    attempt.sent = sent
+    try:
+        return await session.file_manager.put(path, upload), sent
+    except CloudSyncError:
+        attempt.half = not session.file_manager.capabilities.atomic_put
+        raise
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    if content:
+        yield content
+
+
+def _kind(source: StorageObject) -> str:
+    """Of the digest that is computed: the one that the storage vouches for, else MD5."""
+    vouched = source.fingerprint
+    return vouched.kind if vouched and vouched.kind in _HASHES else "md5"
+
+
+def _verified(source: StorageObject, path: str, read: Fingerprint) -> Fingerprint:
+    """The fingerprint of what was read, if that is the object's content; raises ContentMismatch otherwise."""
+    if read.size != source.size:
+        raise ContentMismatch(f"{read.size} bytes were read of an object of {source.size}.", key=path)
+    vouched = source.fingerprint
+    if vouched is not None and vouched.kind == read.kind and vouched.value != read.value:
+        raise ContentMismatch(f"The bytes read have another {read.kind} than the storage vouches for.", key=path)
+    return read
 
 
 def confirmed(path: str, told: FileState, sent: Fingerprint) -> FileState:
@@ -140,6 +205,7 @@ class Checked:
     Attributes:
         begun: some of it was given away.
         broke: it ended with an error in place of its last chunk.
+        read: the fingerprint of all of it, once it was found right.
     """
 
     body: ObjectBody
@@ -147,7 +213,7 @@ class Checked:
     counter: Counter
     begun: bool = False
     broke: bool = False
-    _fingerprint: Fingerprint | None = field(default=None)
+    read: Fingerprint | None = None
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -156,43 +222,46 @@ class Checked:
         Raises:
             BadAnswer: the file manager acknowledged before it had taken everything.
         """
-        if self._fingerprint is None:
+        if self.read is None:
             raise BadAnswer("The file manager acknowledged before it was sent everything.", key=self.path)
-        return self._fingerprint
+        return self.read
+
+    @property
+    def kind(self) -> str:
+        """Of the digest that is computed."""
+        return _kind(self.body.object)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The content in order.
 
         Raises:
             ContentMismatch: in place of the last chunk.
+            SourceChanged: the object became another one meanwhile.
         """
         try:
             async for chunk in self._verified():
                 self.begun = True
                 yield chunk
+        except PreconditionFailed as error:
+            # A part that was asked for later is of another version by now.
+            self.broke = True
+            raise SourceChanged(f"The object changed while it was read: {error.message}", key=self.path) from error
         except CloudSyncError:
             self.broke = True
             raise
 
     async def _verified(self) -> AsyncIterator[bytes]:
-        expected = self.body.object
-        vouched = expected.fingerprint
-        kind = vouched.kind if vouched and vouched.kind in _HASHES else "md5"
-        digest = hashlib.new(kind, usedforsecurity=False)
+        digest = Digest(self.kind)
         size = 0
         kept: bytes | None = None
         async for chunk in self.body.chunks():
-            digest.update(chunk)
+            await digest.add(chunk)
             size += len(chunk)
             self.counter.bytes += len(chunk)
             if kept is not None:
                 yield kept
             kept = chunk
-        if size != expected.size:
-            raise ContentMismatch(f"{size} bytes were read of an object of {expected.size}.", key=self.path)
-        read = Fingerprint(kind, digest.hexdigest(), size)
-        if vouched is not None and vouched.kind == kind and vouched.value != read.value:
-            raise ContentMismatch(f"The bytes read have another {kind} than the storage vouches for.", key=self.path)
-        self._fingerprint = read
+        read = Fingerprint(self.kind, await digest.hexdigest(), size)
+        self.read = _verified(self.body.object, self.path, read)
         if kept is not None:
             yield kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudsync_pipeline.core.errors import CapabilityMissing, NotFound
@@ -65,7 +65,7 @@ async def verify(session: Session, *, run_id: str, sample: int | None = None, re
     answers = Answers(session.lake.folder / "tmp")
     try:
         if whole:
-            await _listed(session, answers)
+            await listed(session, answers)
         else:
             await _asked(session, answers, sample)
         answers.complete()
@@ -85,7 +85,8 @@ async def verify(session: Session, *, run_id: str, sample: int | None = None, re
     )
 
 
-async def _listed(session: Session, answers: Answers) -> None:
+async def listed(session: Session, answers: Answers) -> None:
+    """Add everything that the file manager lists."""
     batch: list[tuple[str, FileState | None]] = []
     async for state in session.file_manager.list():
         batch.append((state.path, state))
@@ -109,8 +110,13 @@ async def _asked(session: Session, answers: Answers, sample: int | None) -> None
         if not paths:
             return
         after = paths[-1]
-        states = await map_bounded(paths, lambda path: _get(session, path), limit=session.policy.transfers)
-        answers.add(list(zip(paths, states, strict=True)))
+        await ask(session, answers, paths)
+
+
+async def ask(session: Session, answers: Answers, paths: Sequence[str]) -> None:
+    """Add what the file manager says of these paths, asked one by one."""
+    states = await map_bounded(paths, lambda path: _get(session, path), limit=session.policy.transfers)
+    answers.add(list(zip(paths, states, strict=True)))
 
 
 async def _get(session: Session, path: str) -> FileState | None:

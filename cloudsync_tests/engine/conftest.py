@@ -1,4 +1,4 @@
-"""Worlds for the engine's tests."""
+"""Worlds that are closed again, each checked for what must always hold."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cloudsync_tests.engine.world import World
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """An empty world with a feed."""
-    made = World(tmp_path)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """An empty world with a feed; its lake is DuckLake's own for tests marked `real_lake`, and else a quick one."""
+    made = World(tmp_path, real_lake=request.node.get_closest_marker("real_lake") is not None)
     yield made
     made.check_debts()
     made.close()

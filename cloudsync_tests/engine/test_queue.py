@@ -61,6 +61,7 @@ def test_what_messages_name_is_brought_over_and_they_are_deleted(world: World, q
     assert left(queue) == (0, 0)
 
 
+@pytest.mark.real_lake
 def test_a_message_comes_again_where_its_commit_failed(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from cloudsync_pipeline.core.errors import CapabilityMissing
 from cloudsync_pipeline.core.records import Permissions
+from cloudsync_pipeline.core.rules import DeletePolicy, Policy
 from cloudsync_pipeline.engine.results import Verdict
 from cloudsync_pipeline.engine.verify import VerifyResult, verify
 from cloudsync_tests.engine.world import World
@@ -44,6 +45,7 @@ def test_every_kind_of_drift_is_found(tmp_path: Path, lists: bool) -> None:
     world.close()
 
 
+@pytest.mark.real_lake
 def test_repair_owes_the_drift_and_the_next_sync_makes_it_good(world: World) -> None:
     drifted(world)
     assert run(world, repair=True).owed == 3
@@ -62,6 +64,21 @@ def test_permissions_that_were_asked_for_are_set_again(world: World) -> None:
     run(world, repair=True)
     world.sync()
     assert world.files.held.files["a"].permissions.permissions == "rw-------"
+
+
+@pytest.mark.real_lake
+def test_a_kept_file_without_an_object_differs_once(tmp_path: Path) -> None:
+    world = World(tmp_path, policy=Policy(deletes=DeletePolicy.KEEP))
+    world.put("a", b"content")
+    world.sync()
+    world.delete("a")
+    world.sync()
+    world.files.held.files["a"].content = b"somebody else's content"
+    assert run(world, repair=True).by_kind == {"content": 1}
+    world.sync()
+    assert run(world, repair=True).by_kind == {}
+    assert world.owed() == {}
+    world.close()
 
 
 def test_a_sample_looks_at_so_many_files_only(world: World) -> None:

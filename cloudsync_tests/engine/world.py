@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from cloudsync_pipeline.core.events import Event, EventType
@@ -13,12 +14,13 @@ from cloudsync_pipeline.core.faults import Faults
 from cloudsync_pipeline.core.records import Permissions
 from cloudsync_pipeline.core.rules import Policy
 from cloudsync_pipeline.engine.results import Mode, SyncResult
-from cloudsync_pipeline.engine.session import Session
+from cloudsync_pipeline.engine.session import Session, utc_now
 from cloudsync_pipeline.engine.sync import new_run_id, sync
 from cloudsync_pipeline.feeds.memory import Delivery, MemoryFeed
 from cloudsync_pipeline.file_managers.memory import EVERYTHING, MemoryFileManager
 from cloudsync_pipeline.lake import Lake, runs
 from cloudsync_pipeline.storage.memory import MemoryBucket, MemoryStorage
+from cloudsync_tests.quick_lake import QuickLake
 
 _NUMBERS = itertools.count(1)
 
@@ -53,6 +55,8 @@ class World:
     storage_faults: Faults = field(default_factory=Faults)
     feed: MemoryFeed = field(default_factory=lambda: MemoryFeed(Delivery.REPEAT))
     capabilities: Mapping[str, object] = field(default_factory=dict)
+    clock: Callable[[], datetime] = utc_now
+    real_lake: bool = False
     lake_kept: Lake | None = None
 
     def __post_init__(self) -> None:
@@ -63,7 +67,8 @@ class World:
     def lake(self) -> Lake:
         """The world's lake, opened at its first use."""
         if self.lake_kept is None:
-            self.lake_kept = Lake.open(self.folder / "lake", integration="world")
+            folder = self.folder / "lake"
+            self.lake_kept = Lake.open(folder, integration="world") if self.real_lake else QuickLake.made(folder)
         return self.lake_kept
 
     def close(self) -> None:
@@ -80,6 +85,7 @@ class World:
             lake=self.lake,
             feed=self.feed if self.with_feed else None,
             policy=self.policy,
+            clock=self.clock,
         )
 
     def sync(self, mode: Mode = Mode.INCREMENTAL, *, dry_run: bool = False) -> SyncResult:
@@ -97,6 +103,10 @@ class World:
 
     def rename(self, key: str, new_key: str) -> None:
         self.storage.rename(key, new_key)
+        self.announce_rename(key, new_key)
+
+    def announce_rename(self, key: str, new_key: str) -> None:
+        """Tell of a rename that the bucket shows already."""
         self.feed.publish(an_event(EventType.RENAME, key, new_key))
 
     def change_permissions(self, key: str, permissions: str) -> None:
