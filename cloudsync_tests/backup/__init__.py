@@ -1,0 +1,1 @@
+"""Backups on real servers; those in files are tested with the commands."""
