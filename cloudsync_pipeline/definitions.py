@@ -17,6 +17,7 @@ from cloudsync_pipeline.resources import (
     SessionResource,
     StorageResource,
 )
+from cloudsync_pipeline.sensors.alerts import alerts
 from cloudsync_pipeline.sensors.broken_runs import canceled_runs, dead_runs, failed_runs
 from cloudsync_pipeline.sensors.new_integrations import new_integrations
 from cloudsync_pipeline.sensors.overdue import overdue_integrations
@@ -56,9 +57,22 @@ def assemble(config: str | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=checks,
-        jobs=[jobs.initial_sync, jobs.reconcile, jobs.incremental_sync, jobs.maintenance],
-        schedules=[schedules.incremental_schedule, schedules.reconcile_schedule, schedules.maintenance_schedule],
-        sensors=[new_integrations, failed_runs, canceled_runs, dead_runs, overdue_integrations],
+        jobs=[
+            jobs.initial_sync,
+            jobs.reconcile,
+            jobs.incremental_sync,
+            jobs.maintenance,
+            jobs.backup,
+            jobs.housekeeping,
+        ],
+        schedules=[
+            schedules.incremental_schedule,
+            schedules.reconcile_schedule,
+            schedules.maintenance_schedule,
+            schedules.backup_schedule,
+            schedules.housekeeping_schedule,
+        ],
+        sensors=[new_integrations, failed_runs, canceled_runs, dead_runs, overdue_integrations, alerts],
         resources=resources(config),
         # A step in a process of its own costs seconds; transfers run side by side within one anyway.
         executor=dg.in_process_executor,

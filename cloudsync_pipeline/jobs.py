@@ -2,16 +2,16 @@
 
 # Dagster reads the annotations of what it decorates: they must not be strings (`from __future__ import annotations`).
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from cloudsync_pipeline.assets.checks import ends, sample
+from cloudsync_pipeline import wiring
+from cloudsync_pipeline.assets.checks import checks, ends, sample
 from cloudsync_pipeline.assets.failures import as_failures
 from cloudsync_pipeline.assets.logfile import logged
-from cloudsync_pipeline.lake.maintenance import maintain
 from cloudsync_pipeline.partitions import KIND_TAG, SCAN_TAG, integrations
-from cloudsync_pipeline.resources import LakeResource
+from cloudsync_pipeline.resources import FleetResource, LakeResource
 
 _FROM_STATE = dg.AssetSelection.assets("state_snapshot", "state_diff", "executed_operations", "sync_report")
 _FROM_LISTING = dg.AssetSelection.assets("bucket_listing") | _FROM_STATE
@@ -48,13 +48,16 @@ incremental_sync = dg.define_asset_job(
 @dg.op
 def maintain_lake(context: dg.OpExecutionContext, lake: LakeResource) -> None:
     """Forgets what is past its retention, compacts the lake, expires old snapshots, removes unused files."""
+    from cloudsync_pipeline.lake.maintenance import maintain
+
     name, run_id = context.partition_key, context.run.run_id
     with (
         as_failures(name),
         logged(context, lake.fleet),
-        lake.open_for_writing(name, run_id=run_id, purpose="maintenance") as opened,
+        lake.open_for_writing(name, run_id=run_id, purpose="maintenance", leaves_debts=True) as opened,
     ):
-        done = maintain(opened, datetime.now(UTC), run_id=run_id)
+        settings = lake.fleet.load().settings
+        done = maintain(opened, datetime.now(UTC), run_id=run_id, retention=wiring.retention(settings))
     removed = done.released + done.orphans
     context.add_output_metadata(
         {
@@ -73,3 +76,48 @@ def maintain_lake(context: dg.OpExecutionContext, lake: LakeResource) -> None:
 def maintenance() -> None:
     """Keeps one integration's lake small and quick."""
     maintain_lake()
+
+
+@dg.op
+def back_lake_up(context: dg.OpExecutionContext, fleet: FleetResource) -> None:
+    """Copies the lake as it stands to the folder for backups, and throws away backups that are too old."""
+    from cloudsync_pipeline.backup import lakes, scheduled
+
+    name, run_id = context.partition_key, context.run.run_id
+    with as_failures(name), logged(context, fleet):
+        settings = fleet.load().settings
+        made = lakes.back_up(settings, name, run_id=run_id)
+        scheduled.thrown_away(settings, made.backup)
+    context.add_output_metadata(
+        {"folder": str(made.backup.folder), "files": made.files, "bytes": made.bytes, "files_copied": made.copied}
+    )
+
+
+@dg.job(partitions_def=integrations, tags={KIND_TAG: "backup", "dagster/priority": "-20"})
+def backup() -> None:
+    """Backs one integration's lake up."""
+    back_lake_up()
+
+
+@dg.op
+def keep_house(context: dg.OpExecutionContext, fleet: FleetResource) -> None:
+    """Deletes runs past their retention from Dagster; backs the control database and Dagster's storage up when due."""
+    from cloudsync_pipeline.backup import scheduled
+    from cloudsync_pipeline.launch.forgetting import forget_runs
+    from cloudsync_pipeline.launch.storage import storage_of
+
+    with as_failures("housekeeping"):
+        settings, instance = fleet.load().settings, context.instance
+        before = datetime.now(UTC) - timedelta(seconds=settings.retention.dagster_runs)
+        gone = forget_runs(instance, [key for one in checks for key in one.check_keys], before=before)
+        enabled = settings.database.backup_enabled
+        made = scheduled.databases_if_due(settings, storage_of(instance) if enabled else None)
+    context.add_output_metadata(
+        {"runs_deleted": gone.deleted, "old_runs_kept": gone.kept, "backups": [str(one.folder) for one in made]}
+    )
+
+
+@dg.job(tags={KIND_TAG: "housekeeping", "dagster/priority": "-20"})
+def housekeeping() -> None:
+    """Keeps Dagster's own storage small, and backs up what belongs to no single integration."""
+    keep_house()

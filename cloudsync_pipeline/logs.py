@@ -89,6 +89,8 @@ def configure_file(settings: LoggingSettings) -> LogFile | None:
                 return old
             logger.removeHandler(old)
             old.close()
+        for other in [one for one in logging.getLogger().handlers if isinstance(one, _Libraries)]:
+            logging.getLogger().removeHandler(other)
         if settings.file is None:
             return None
         file = LogFile(settings.file, settings.rotation, settings.retention, level=settings.level)
@@ -97,6 +99,7 @@ def configure_file(settings: LoggingSettings) -> LogFile | None:
         file.addFilter(_add_about)
         # Before any other: Dagster's handler changes the message.
         logger.handlers.insert(0, file)
+        logging.getLogger().addHandler(_Libraries(file))
         return file
 
 
@@ -107,12 +110,23 @@ def rank(level: str) -> int:
 
 @contextmanager
 def about(*, integration: str | None = None, run_id: str | None = None) -> Iterator[None]:
-    """Within it, log lines of this task or thread carry the integration and the run id."""
-    token = _about.set((integration, run_id))
+    """Within it, log lines of this task or thread, and of those it starts, carry the integration and the run id.
+
+    What is not given stays as it was outside. A thread that is started by hand takes its starter's context along
+    (`contextvars.copy_context().run`), as `asyncio.to_thread` does by itself.
+    """
+    before = _about.get()
+    _about.set((integration or before[0], run_id or before[1]))
     try:
         yield
     finally:
-        _about.reset(token)
+        # Not by a token: a session may be closed from another task than the one that opened it.
+        _about.set(before)
+
+
+def mark(*, integration: str) -> None:
+    """Let all further lines of this task carry an integration."""
+    _about.set((integration, None))
 
 
 def _add_about(record: logging.LogRecord) -> bool:
@@ -177,6 +191,20 @@ class _Console(logging.StreamHandler[TextIO]):
     @stream.setter
     def stream(self, _: TextIO) -> None:
         """Ignore what the base class sets."""
+
+
+class _Libraries(logging.Handler):
+    """Lets a file have what libraries warn of, where the package's own lines reach it by another way."""
+
+    def __init__(self, file: LogFile) -> None:
+        super().__init__(logging.WARNING)
+        self._file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass it on; Dagster keeps what it says itself in its own logs."""
+        room = record.name.partition(".")[0]
+        if room not in {_PACKAGE, "dagster"}:
+            self._file.handle(record)
 
 
 class LogFile(logging.Handler):

@@ -3,23 +3,20 @@
 # Dagster reads the annotations of what it decorates: they must not be strings (`from __future__ import annotations`).
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from cloudsync_pipeline.assets import lines, metadata, previews
+from cloudsync_pipeline.assets import lines, looks, metadata, previews
 from cloudsync_pipeline.assets.common import AFTER_EACH_SYNC, GROUP, OWNERS
 from cloudsync_pipeline.assets.observed import state_snapshot
 from cloudsync_pipeline.assets.step import run_step
-from cloudsync_pipeline.engine import decisions
-from cloudsync_pipeline.engine.execute import execute
-from cloudsync_pipeline.engine.plan import make_plan
-from cloudsync_pipeline.engine.report import assemble, report
 from cloudsync_pipeline.engine.results import Mode, SyncResult, Verdict
-from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.engine.status import status
-from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.partitions import VERDICT_TAG, integrations
 from cloudsync_pipeline.resources import RunOptions, SessionResource
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.engine.session import Session
 
 _APPROVAL = "approval"
 """The step of a run in whose record an approval stands."""
@@ -42,8 +39,9 @@ def state_diff(
     Made from what is owed and due. Renames are found before deletes are judged; deletes that the guard holds stand
     in the plan and are not sent. A dry run shows the same plan and stores none.
     """
+    from cloudsync_pipeline.engine.plan import make_plan
 
-    async def work(opened: Session, _mode: Mode) -> dg.MaterializeResult[None]:
+    async def work(opened: "Session", _mode: Mode) -> dg.MaterializeResult[None]:
         _approve(context, opened, options)
         result = await make_plan(opened, run_id=context.run.run_id, dry_run=options.dry_run)
         context.log.info(lines.planned(result))
@@ -74,8 +72,9 @@ def executed_operations(
     An outcome is recorded only for what was acknowledged. A plan that no longer follows from the state is made anew
     first. In a dry run nothing is sent, and nothing changes here.
     """
+    from cloudsync_pipeline.engine.execute import execute
 
-    async def work(opened: Session, _mode: Mode) -> dg.MaterializeResult[None]:
+    async def work(opened: "Session", _mode: Mode) -> dg.MaterializeResult[None]:
         facts: metadata.Metadata = {"dry_run": options.dry_run}
         if options.dry_run:
             context.log.info("Dry run: nothing is sent.")
@@ -111,14 +110,20 @@ def sync_report(
     The verdict stands on the run as the tag `cloudsync/verdict`. The report is materialized in any case; when
     operations failed, the run fails after it, so that a list of runs shows no plain success.
     """
+    from cloudsync_pipeline.engine.report import report
+    from cloudsync_pipeline.engine.status import status
 
-    async def work(opened: Session, _mode: Mode) -> tuple[SyncResult, dg.MaterializeResult[None]]:
+    async def work(opened: "Session", _mode: Mode) -> tuple[SyncResult, dg.MaterializeResult[None]]:
         result = (
             _dry(opened, context.run.run_id) if options.dry_run else await report(opened, run_id=context.run.run_id)
         )
         now = status(opened.lake, opened.integration)
         return result, dg.MaterializeResult(
-            metadata={**previews.table_of(opened.lake, "runs"), **metadata.sync_facts(result, now)},
+            metadata={
+                **previews.table_of(opened.lake, "runs"),
+                **metadata.sync_facts(result, now),
+                "quarantine": looks.quarantine(opened.lake).facts["examples"],
+            },
             data_version=previews.version_of(opened.lake, "runs"),
         )
 
@@ -129,8 +134,11 @@ def sync_report(
     raise_if_failed(result)
 
 
-def _approve(context: dg.AssetExecutionContext, opened: Session, options: RunOptions) -> None:
+def _approve(context: dg.AssetExecutionContext, opened: "Session", options: RunOptions) -> None:
     """Approve what the run was started to approve, once, whichever assets it materializes."""
+    from cloudsync_pipeline.engine import decisions
+    from cloudsync_pipeline.lake import runs
+
     run_id, plan_id = context.run.run_id, options.approve_plan
     if not plan_id or options.dry_run or _APPROVAL in runs.steps(opened.lake, run_id):
         return
@@ -140,8 +148,11 @@ def _approve(context: dg.AssetExecutionContext, opened: Session, options: RunOpt
     context.log.info("Approved %d deletes of plan %s", count, plan_id)
 
 
-def _dry(opened: Session, run_id: str) -> SyncResult:
+def _dry(opened: "Session", run_id: str) -> SyncResult:
     """A dry run is noted as one, and nobody is told."""
+    from cloudsync_pipeline.engine.report import assemble
+    from cloudsync_pipeline.lake import runs
+
     result = assemble(opened, run_id)
     runs.finish(opened.lake, run_id, verdict=result.verdict, error=None, results={}, now=opened.clock())
     return result

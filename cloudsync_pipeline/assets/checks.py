@@ -10,6 +10,7 @@ owed, and the rest of a sync goes on. They read stored state, so that each can b
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -17,10 +18,8 @@ from cloudsync_pipeline.assets import looks
 from cloudsync_pipeline.assets.applied import executed_operations, state_diff, sync_report
 from cloudsync_pipeline.assets.looks import Look
 from cloudsync_pipeline.assets.observed import bucket_listing, state_snapshot
-from cloudsync_pipeline.assets.overdue import overdue_since
 from cloudsync_pipeline.assets.running import run
 from cloudsync_pipeline.core.errors import CloudSyncError
-from cloudsync_pipeline.engine.verify import VerifyResult, verify
 from cloudsync_pipeline.partitions import PARTITION_TAG, integrations
 from cloudsync_pipeline.resources import (
     ControlResource,
@@ -31,6 +30,9 @@ from cloudsync_pipeline.resources import (
     SessionResource,
     StorageResource,
 )
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.engine.verify import VerifyResult
 
 OK, NONE = "ok", "none configured"
 SAMPLE = 20
@@ -136,6 +138,8 @@ def in_time(
     context: dg.AssetCheckExecutionContext, fleet: FleetResource, control: ControlResource
 ) -> Iterator[dg.AssetCheckResult]:
     """Compares the last completed sync with the clock."""
+    from cloudsync_pipeline.control.overdue import overdue_since
+
     try:
         interval = fleet.integration(_integration(context)).sync.interval
         with control.open() as database:
@@ -181,7 +185,9 @@ async def _healths(name: str, **asked: StorageResource | FileManagerResource | E
     return answers
 
 
-async def _compared(sessions: SessionResource, name: str, run_id: str) -> VerifyResult | None:
+async def _compared(sessions: SessionResource, name: str, run_id: str) -> "VerifyResult | None":
+    from cloudsync_pipeline.engine.verify import verify
+
     async with sessions.open(name, run_id=run_id, purpose="comparing a sample") as session:
         if not session.file_manager.capabilities.probe:
             return None

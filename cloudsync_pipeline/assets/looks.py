@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pyarrow.parquet as pq
 
 from cloudsync_pipeline.assets.metadata import markdown_table
-from cloudsync_pipeline.engine.staging import complete_listings
-from cloudsync_pipeline.engine.status import held_deletes
-from cloudsync_pipeline.engine.verify import VerifyResult
-from cloudsync_pipeline.lake import Lake, observing, plans
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.engine.verify import VerifyResult
+    from cloudsync_pipeline.lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,10 @@ class Look:
 
 def listing_complete(lake: Lake) -> Look:
     """Whether the newest listing, staged or merged, is whole."""
+    import pyarrow.parquet as pq
+
+    from cloudsync_pipeline.engine.staging import complete_listings
+
     staged = complete_listings(lake.staging)
     if staged:
         newest = staged[-1]
@@ -58,6 +61,8 @@ def listing_complete(lake: Lake) -> Look:
 
 def drift(lake: Lake) -> Look:
     """Whether the newest full scan found what events had missed."""
+    from cloudsync_pipeline.lake import observing
+
     found = observing.drift_over_time(lake, limit=10)
     if not found:
         return Look(True, "No scan since the first had events to be compared with.", facts={"drift": 0})
@@ -75,6 +80,9 @@ def drift(lake: Lake) -> Look:
 
 def delete_guard(lake: Lake) -> Look:
     """Whether the newest plan holds deletes."""
+    from cloudsync_pipeline.engine.status import held_deletes
+    from cloudsync_pipeline.lake import plans
+
     held = held_deletes(lake)
     plan = plans.newest(lake)
     if not held or plan is None:
@@ -117,7 +125,8 @@ def quarantine(lake: Lake) -> Look:
     """Whether any path is in quarantine."""
     paths = int(lake.scalar("SELECT count(DISTINCT path) FROM owed WHERE quarantined_at IS NOT NULL"))
     examples = lake.read(
-        "SELECT path, coalesce(last_error, reason, ''), quarantined_at::VARCHAR, coalesce(next_try::VARCHAR, '') "
+        "SELECT path, coalesce(last_error, reason, ''), coalesce(attempts, 0), quarantined_at::VARCHAR, "
+        "CASE WHEN isfinite(next_try) THEN next_try::VARCHAR ELSE 'when asked for' END "
         "FROM owed WHERE quarantined_at IS NOT NULL ORDER BY quarantined_at DESC, path LIMIT 10"
     )
     return Look(
@@ -126,7 +135,7 @@ def quarantine(lake: Lake) -> Look:
         serious=False,
         facts={
             "quarantined": paths,
-            "examples": markdown_table(("path", "why", "since", "tried again"), examples),
+            "examples": markdown_table(("path", "why", "runs", "since", "tried again"), examples),
         },
     )
 

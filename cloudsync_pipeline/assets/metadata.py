@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pyarrow as pa
 
 from cloudsync_pipeline.engine.results import (
     EventsResult,
@@ -17,6 +16,9 @@ from cloudsync_pipeline.engine.results import (
     Status,
     SyncResult,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Metadata = dict[str, Any]
 

@@ -2,19 +2,19 @@
 
 # Dagster reads the annotations of what it decorates: they must not be strings (`from __future__ import annotations`).
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from cloudsync_pipeline.assets import lines, metadata, previews
 from cloudsync_pipeline.assets.common import AFTER_EACH_SCAN, AFTER_EACH_SYNC, GROUP, OWNERS
 from cloudsync_pipeline.assets.step import run_step
-from cloudsync_pipeline.engine.listing import list_bucket
-from cloudsync_pipeline.engine.observe import receive_events, take_snapshot
 from cloudsync_pipeline.engine.results import Mode
-from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.partitions import integrations
 from cloudsync_pipeline.resources import RunOptions, SessionResource
-from cloudsync_pipeline.storage.base import LISTING_SCHEMA
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.engine.session import Session
 
 
 @dg.asset(
@@ -34,9 +34,13 @@ def bucket_listing(
     breaks off leaves nothing behind, and nothing is concluded from it. One that an interrupted run completed within
     the last hour is taken as it is.
     """
+    from cloudsync_pipeline.engine.listing import list_bucket
+    from cloudsync_pipeline.engine.observe import receive_events
+    from cloudsync_pipeline.storage.base import LISTING_SCHEMA
+
     run_id = context.run.run_id
 
-    async def work(opened: Session, _mode: Mode) -> dg.MaterializeResult[None]:
+    async def work(opened: "Session", _mode: Mode) -> dg.MaterializeResult[None]:
         # Feeds forget: what was announced before a large bucket was listed may be gone once it is.
         await receive_events(opened, run_id=run_id)
         result = await list_bucket(opened, run_id=run_id)
@@ -68,9 +72,11 @@ def change_events(
     Events come at least once and in any order; they are hints. Each names paths that are owed from then
     on, and what is true of these is read from the storage. One that cannot be understood is kept with the reason.
     """
+    from cloudsync_pipeline.engine.observe import receive_events
+
     run_id = context.run.run_id
 
-    async def work(opened: Session, _mode: Mode) -> dg.MaterializeResult[None]:
+    async def work(opened: "Session", _mode: Mode) -> dg.MaterializeResult[None]:
         result = await receive_events(opened, run_id=run_id)
         context.log.info(lines.received(result))
         if result.gap:
@@ -104,9 +110,13 @@ def state_snapshot(
     A complete listing is merged into it as changes; without one, only the keys that are owed are asked of
     the storage. Each path whose file may now differ is owed. Until one full scan is in it, every sync is one.
     """
+    from cloudsync_pipeline.engine.listing import list_bucket
+    from cloudsync_pipeline.engine.observe import take_snapshot
+    from cloudsync_pipeline.lake import runs
+
     run_id = context.run.run_id
 
-    async def work(opened: Session, mode: Mode) -> dg.MaterializeResult[None]:
+    async def work(opened: "Session", mode: Mode) -> dg.MaterializeResult[None]:
         if mode is not Mode.INCREMENTAL and "bucket_listing" not in runs.steps(opened.lake, run_id):
             listing = await list_bucket(opened, run_id=run_id)
             context.log.info("This run needs a full scan: %s", lines.listed(listing))

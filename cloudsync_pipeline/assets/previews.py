@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 
 from cloudsync_pipeline.assets.metadata import Metadata, markdown_table, table_facts
-from cloudsync_pipeline.lake import Lake
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.lake import Lake
 
 Table = Literal["objects", "events", "operations", "outcomes", "runs"]
 

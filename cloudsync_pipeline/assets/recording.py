@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cloudsync_pipeline.config import Fleet
-from cloudsync_pipeline.control import Control, RunResult
 from cloudsync_pipeline.engine.results import Mode, Verdict
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.control import Control
 
 _LOOKED_AT = 50
 """Newest results of an integration among which a run is looked for."""
@@ -29,6 +32,8 @@ def record_failed(
     The next sync is due after the integration's interval: what failed at once, and were due at once, would be
     tried at every tick.
     """
+    from cloudsync_pipeline.control import RunResult
+
     if name not in {one.name for one in database.list()}:
         return False
     if any(result.run_id == run_id for result in database.results(name, limit=_LOOKED_AT)):

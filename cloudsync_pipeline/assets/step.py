@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 
@@ -14,14 +14,12 @@ from cloudsync_pipeline.assets.progress import ProgressLog
 from cloudsync_pipeline.assets.recording import record_failed
 from cloudsync_pipeline.assets.running import run
 from cloudsync_pipeline.core.errors import CloudSyncError
-from cloudsync_pipeline.engine.report import report
 from cloudsync_pipeline.engine.results import Mode, Verdict
-from cloudsync_pipeline.engine.runs import begin
-from cloudsync_pipeline.engine.session import Session
-from cloudsync_pipeline.engine.sync import effective_mode
-from cloudsync_pipeline.lake import runs
 from cloudsync_pipeline.partitions import KIND_TAG
 from cloudsync_pipeline.resources import RunOptions, SessionResource
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.engine.session import Session
 
 T = TypeVar("T")
 
@@ -44,6 +42,8 @@ def run_step(
         Failure: an error of ours, told for people.
         DagsterExecutionInterruptedError: the run was terminated; what was done is committed.
     """
+    from cloudsync_pipeline.engine.runs import begin
+
     name, run_id = context.partition_key, context.run.run_id
 
     async def inside() -> T:
@@ -73,6 +73,8 @@ def run_step(
 
 
 async def _report(session: Session, run_id: str, error: CloudSyncError, options: RunOptions) -> None:
+    from cloudsync_pipeline.engine.report import report
+
     error.integration = error.integration or session.integration
     if options.dry_run:
         _finish_failed(session, run_id, str(error))
@@ -81,6 +83,8 @@ async def _report(session: Session, run_id: str, error: CloudSyncError, options:
 
 
 def _finish_failed(session: Session, run_id: str, error: str) -> None:
+    from cloudsync_pipeline.lake import runs
+
     runs.finish(session.lake, run_id, verdict=Verdict.FAILED, error=error, results={}, now=session.clock())
 
 
@@ -101,12 +105,16 @@ def _record(
                 error=str(error),
                 error_kind=type(error).__name__,
             )
+            if error.retry_after is not None:
+                database.put_off(context.partition_key, error.retry_after)
     except CloudSyncError as unable:
         context.log.warning("The failure could not be recorded, the sensor `failed_runs` will try again: %s", unable)
 
 
 def _mode(context: dg.AssetExecutionContext, options: RunOptions, session: Session) -> Mode:
     """Why the run exists: as its job says; for assets picked by hand, by whether the listing is among them."""
+    from cloudsync_pipeline.engine.sync import effective_mode
+
     kind = context.run.tags.get(KIND_TAG)
     picked = {key.to_user_string() for key in context.run.asset_selection or ()}
     by_hand = Mode.RECONCILE if "bucket_listing" in picked else Mode.INCREMENTAL

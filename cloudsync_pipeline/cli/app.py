@@ -14,7 +14,11 @@ from typer.main import get_command
 
 from cloudsync_pipeline.cli import failures, render
 from cloudsync_pipeline.cli.commands import (
+    alerts,
+    api,
+    backups,
     connections,
+    consume,
     daemon,
     decisions,
     exports,
@@ -77,7 +81,26 @@ def cloudsync(
     context.obj = before
 
 
-for group in (syncs, showing, exports, decisions, fleet, connections, inbox, daemon, maintenance, servers, guidance):
+_GROUPS = (
+    syncs,
+    showing,
+    exports,
+    decisions,
+    fleet,
+    connections,
+    alerts,
+    inbox,
+    daemon,
+    consume,
+    maintenance,
+    api,
+    backups,
+    servers,
+    guidance,
+)
+"""In the order of `--help`."""
+
+for group in _GROUPS:
     group.add_to(app)
 
 

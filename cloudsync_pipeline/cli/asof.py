@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -25,12 +25,9 @@ def parse_as_of(text: str | None) -> tuple[int | None, datetime | None]:
     """
     if text is None:
         return None, None
-    if text.isascii() and text.isdigit():
-        return int(text), None
+    from cloudsync_pipeline.lake import asof
+
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is neither a snapshot's number nor a time like 2026-01-31T12:00:00Z", param_hint="--as-of"
-        ) from None
-    return None, time if time.tzinfo else time.replace(tzinfo=UTC)
+        return asof.parse_as_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--as-of") from None

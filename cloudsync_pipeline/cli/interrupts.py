@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -82,6 +83,25 @@ def raising() -> Iterator[None]:
             yield
         except Interrupted as interrupt:
             raise typer.Exit(_CODES[interrupt.signal]) from None
+
+
+@contextmanager
+def setting(stop: threading.Event) -> Iterator[None]:
+    """Within it, the first signal sets `stop`, the second ends the process; leaving it then gives typer.Exit."""
+    came: list[signal.Signals] = []
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        came.append(signal.Signals(number))
+        for one in _SIGNALS:
+            signal.signal(one, signal.SIG_DFL)
+        stop.set()
+
+    with _restored():
+        for number in _SIGNALS:
+            signal.signal(number, on_signal)
+        yield
+    if came:
+        raise typer.Exit(_CODES[came[0]])
 
 
 @contextmanager

@@ -83,4 +83,6 @@ def selected(fleet: Fleet, names: Sequence[str] | None) -> list[str]:
 
 def has_lake(fleet: Fleet, name: str) -> bool:
     """Whether anything is stored of an integration yet: its first sync makes it."""
-    return (fleet.settings.integration_folder(name) / "catalog.sqlite").exists()
+    from cloudsync_pipeline import wiring
+
+    return wiring.has_lake(fleet.settings, name)

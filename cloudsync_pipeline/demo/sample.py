@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from cloudsync_pipeline.demo.names import HOSTILE, UNHOLDABLE
@@ -77,5 +78,13 @@ def fill(s3: Any, bucket: str, wanted: Iterable[Sample]) -> int:
         s3.upload_fileobj(io.BytesIO(sample.content()), bucket, sample.key, Config=parts)
         return sample.size
 
+    samples = list(wanted)
+    keys = {sample.key for sample in samples}
+    # SeaweedFS makes a folder for `a/b`; if it does so while `a` is being put, it may lose that object.
+    above: list[Sample] = []
+    below: list[Sample] = []
+    for sample in samples:
+        nested = any(str(parent) in keys for parent in PurePosixPath(sample.key).parents)
+        (below if nested else above).append(sample)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return sum(pool.map(put, wanted))
+        return sum(pool.map(put, above)) + sum(pool.map(put, below))

@@ -38,11 +38,13 @@ class SeaweedFS:
 
     Attributes:
         endpoint: the S3 address.
+        filer: host and port of the filer's gRPC.
         pid: of its process.
         log: what the process writes.
     """
 
     endpoint: str
+    filer: str
     credentials: Credentials
     pid: int
     log: Path
@@ -85,7 +87,13 @@ def running(folder: Path) -> Iterator[SeaweedFS]:
     credentials = _credentials(folder)
     process, ports = _start(folder, credentials)
     try:
-        yield SeaweedFS(f"http://{LOOPBACK}:{ports['s3.port']}", credentials, process.pid, folder / "weed.log")
+        yield SeaweedFS(
+            f"http://{LOOPBACK}:{ports['s3.port']}",
+            f"{LOOPBACK}:{ports['filer.port.grpc']}",
+            credentials,
+            process.pid,
+            folder / "weed.log",
+        )
     finally:
         _stop(process, ports)
 

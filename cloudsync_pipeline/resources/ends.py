@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from cloudsync_pipeline import wiring
-from cloudsync_pipeline.feeds.base import EventFeed
-from cloudsync_pipeline.file_managers.base import FileManager
 from cloudsync_pipeline.resources.fleet import FleetResource
-from cloudsync_pipeline.storage.base import Storage
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.feeds.base import EventFeed
+    from cloudsync_pipeline.file_managers.base import FileManager
+    from cloudsync_pipeline.storage.base import Storage
 
 
 class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg] # it provides itself

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from cloudsync_pipeline import wiring
-from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.resources.fleet import FleetResource
 from cloudsync_pipeline.resources.state import ControlResource
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.engine.session import Session
 
 
 class SessionResource(dg.ConfigurableResource):  # type: ignore[type-arg] # it provides itself

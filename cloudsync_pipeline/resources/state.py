@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from cloudsync_pipeline import wiring
-from cloudsync_pipeline.control import Control
-from cloudsync_pipeline.lake import Lake
 from cloudsync_pipeline.resources.fleet import FleetResource
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.control import Control
+    from cloudsync_pipeline.lake import Lake
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # it provides itself
@@ -30,18 +33,22 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # it prov
             yield lake
 
     @contextmanager
-    def open_for_writing(self, integration: str, *, run_id: str, purpose: str) -> Iterator[Lake]:
+    def open_for_writing(
+        self, integration: str, *, run_id: str, purpose: str, leaves_debts: bool = False
+    ) -> Iterator[Lake]:
         """The lake as its only writer, where neither end is needed; closed at the end.
 
         Args:
             run_id, purpose: told to whoever comes second.
+            leaves_debts: nothing that is owed is changed.
 
         Raises:
             LockHeld: another writer is at it; the message names it.
             StateError: it cannot be opened.
             ConfigError: the configuration cannot be used.
         """
-        with wiring.open_lake(self.fleet.load().settings, integration, run_id=run_id, purpose=purpose) as lake:
+        settings = self.fleet.load().settings
+        with wiring.open_lake(settings, integration, run_id=run_id, purpose=purpose, leaves_debts=leaves_debts) as lake:
             yield lake
 
 

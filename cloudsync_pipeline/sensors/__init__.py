@@ -1,1 +1,1 @@
-"""Sensors: new integrations, runs that failed, were canceled or died, integrations that are overdue."""
+"""Sensors: new integrations, runs that failed, were canceled or died, integrations that are overdue; alerts."""

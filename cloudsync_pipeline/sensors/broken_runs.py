@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from cloudsync_pipeline import wiring
 from cloudsync_pipeline.assets.recording import record_failed
-from cloudsync_pipeline.control import holder
+from cloudsync_pipeline.core.rules import LEASE
 from cloudsync_pipeline.engine.results import Mode
 from cloudsync_pipeline.partitions import KIND_TAG, PARTITION_TAG
 from cloudsync_pipeline.resources import ControlResource, FleetResource
 
-SILENCE = timedelta(seconds=60)
-"""Without a heartbeat for so long a run counts as dead; it gives one every 5 seconds."""
+SILENCE = timedelta(seconds=LEASE)
+"""Without a heartbeat for so long a run counts as dead, and others may take its lock; it gives one every 5 seconds."""
 
 
 @dg.run_failure_sensor(
@@ -58,9 +59,10 @@ def dead_runs(context: dg.SensorEvaluationContext, fleet: FleetResource, control
     reported = []
     with control.open() as database:
         for beat in database.heartbeats(before=now - SILENCE):
-            held = holder(settings.integration_folder(beat.integration))
+            held = wiring.lock_holder(settings, beat.integration, database)
             if held is not None and held.alive and held.run_id == beat.run_id:
-                # Its process lives on this machine; only its messages do not get through.
+                # Nobody could take its lock over: its process lives here, or its lease (by the database's own clock)
+                # has not expired.
                 continue
             run = context.instance.get_run_by_id(beat.run_id)
             if run is not None and not run.is_finished:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from cloudsync_pipeline.config import Fleet
-from cloudsync_pipeline.control import Control
-from cloudsync_pipeline.control.records import Integration, IntegrationState
 from cloudsync_pipeline.jobs import initial_sync
 from cloudsync_pipeline.launch import run_tags, unfinished
 from cloudsync_pipeline.partitions import INTEGRATIONS, integrations
 from cloudsync_pipeline.resources import ControlResource, FleetResource
+
+if TYPE_CHECKING:
+    from cloudsync_pipeline.control import Control
+    from cloudsync_pipeline.control.records import Integration
 
 
 @dg.sensor(
@@ -27,6 +30,8 @@ def new_integrations(
     context: dg.SensorEvaluationContext, fleet: FleetResource, control: ControlResource
 ) -> dg.SensorResult:
     """What one tick adds, removes and requests."""
+    from cloudsync_pipeline.control.records import IntegrationState
+
     configured, now = fleet.load(), datetime.now(UTC)
     for name, error in configured.errors.items():
         context.log.warning("%s is left out until its configuration is corrected: %s", name, error)

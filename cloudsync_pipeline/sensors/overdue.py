@@ -9,7 +9,6 @@ import dagster as dg
 
 from cloudsync_pipeline.assets import looks
 from cloudsync_pipeline.assets.checks import OVERDUE
-from cloudsync_pipeline.assets.overdue import overdue_since
 from cloudsync_pipeline.resources import ControlResource, FleetResource
 
 
@@ -22,6 +21,8 @@ def overdue_integrations(
     context: dg.SensorEvaluationContext, fleet: FleetResource, control: ControlResource
 ) -> dg.SensorResult:
     """Evaluations of what changed since the last tick."""
+    from cloudsync_pipeline.control.overdue import overdue_since
+
     configured, now = fleet.load(), datetime.now(UTC)
     said = set(json.loads(context.cursor or "[]"))
     with control.open() as database:

@@ -185,11 +185,12 @@ def _s3(storage: S3Storage) -> Storage:
 
 
 def _http_api(file_manager: HttpApiFileManager, destination_prefix: str) -> FileManager:
+    from cloudsync_pipeline.file_managers.confirming import Confirming
     from cloudsync_pipeline.file_managers.http_api import HttpApiFileManager as Api
     from cloudsync_pipeline.file_managers.http_settings import HttpApiSettings
 
     reporting = file_manager.reporting_url
-    return Api(
+    opened = Api(
         HttpApiSettings(
             base_url=file_manager.url,
             destination_prefix=destination_prefix,
@@ -202,6 +203,7 @@ def _http_api(file_manager: HttpApiFileManager, destination_prefix: str) -> File
             timeout=file_manager.timeout,
         )
     )
+    return Confirming(opened) if file_manager.confirm == "probe" else opened
 
 
 def _http_settings(connection: HttpConnection) -> HttpSettings:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cloudsync_pipeline.config import IntegrationConfig, Settings
     from cloudsync_pipeline.feeds.base import EventFeed
     from cloudsync_pipeline.feeds.scope import Scope
-    from cloudsync_pipeline.transport.sigv4 import AwsCredentials
+    from cloudsync_pipeline.transport.aws_keys import AwsCredentials
 
 
 def queue(feed: SqsFeed, integration: IntegrationConfig) -> EventFeed:
@@ -53,7 +53,7 @@ def inbox(feed: InboxFeed, integration: IntegrationConfig, settings: Settings) -
 
 
 def _credentials(feed: SqsFeed, integration: IntegrationConfig, *, amazon: bool) -> AwsCredentials:
-    from cloudsync_pipeline.transport.sigv4 import AwsCredentials
+    from cloudsync_pipeline.transport.aws_keys import AwsCredentials
 
     storage, keys = integration.storage, feed.credentials
     # Keys go to nobody but whom they are meant for: a bucket's to a queue only where both are Amazon's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -63,3 +64,26 @@ def test_the_next_run_pays_the_debt(fleet: FleetOfTests, broken: Result) -> None
     assert again.success
     assert fleet.files("acme") == {"good.txt": b"good", "bad.txt": b"bad"}
     assert evaluations(again)["failed_operations"].passed
+
+
+def test_what_keeps_failing_is_in_quarantine_for_the_check_and_the_report_with_reason_tries_and_next_try(
+    tmp_path: Path,
+) -> None:
+    with a_fleet(tmp_path) as fleet:
+        fleet.add("acme", extra="policy: {quarantine_after: 1}")
+        fleet.storage("acme").put("bad.txt", b"bad")
+        fleet.storage("acme").faults.add("read", Rejected("No."), key="bad.txt", times=None)
+
+        fleet.run("initial_sync", "acme")
+        waiting = fleet.run("reconcile", "acme")
+
+        assert waiting.success
+        assert metadata(waiting, "sync_report")["quarantined"] == 1
+        found = evaluations(waiting)["quarantine"]
+        assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+        for table in (found.metadata["examples"].value, metadata(waiting, "sync_report")["quarantine"]):
+            [row] = [line for line in str(table).splitlines() if "bad.txt" in line]
+            path, why, runs, since, again = (cell.strip() for cell in row.strip("|").split("|"))
+            assert (path, runs) == ("bad.txt", "1")
+            assert "No." in why
+            assert again > since

@@ -28,9 +28,10 @@ for (const head of heads) {
   steps[name] = [...list.querySelectorAll('[class*=stepLabel]')].map(label => label.innerText);
   if (steps[name].length !== +count) return null;
 }
-const status = document.title.match(/\\[(\\w+)\\]/);
+// The title tells it too, but now and then it stays the application's name.
+const status = document.body.innerText.match(/^(Success|Failure|Canceled|Canceling|Started|Starting|Queued)$/m);
 const known = Object.values(steps).some(names => names.length);
-return known && status ? {status: status[1], steps} : null;
+return known && status ? {status: status[1].toUpperCase(), steps} : null;
 """
 
 TAGS = """

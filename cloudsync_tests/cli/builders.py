@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from typer.testing import CliRunner
 
@@ -71,12 +71,14 @@ class Place:
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """A command in a process of its own, with pipes."""
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, errors: IO[str] | int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """A command in a process of its own, with pipes; standard error may go to a file instead."""
         return subprocess.Popen(
             [*COMMAND, "--config", str(self.config), *arguments],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
             cwd=self.folder,
             env={**plain_environment(), **(environment or {})},

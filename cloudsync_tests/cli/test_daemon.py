@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import signal
@@ -9,13 +10,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cloudsync_pipeline import launch
+from cloudsync_pipeline import launch, wiring
+from cloudsync_pipeline.backup import shelf
 from cloudsync_pipeline.cli import daemon_loop
 from cloudsync_pipeline.config import load_fleet
 from cloudsync_pipeline.control.locks import writer_lock
+from cloudsync_pipeline.engine.results import Mode
 from cloudsync_tests.cli.builders import Place, put
 
 SOON = 60.0
@@ -118,3 +122,70 @@ def test_the_daemon_maintains_the_state_of_what_it_syncs(place: Place, caplog: p
     with caplog.at_level(logging.INFO, logger="cloudsync_pipeline"):
         daemon_loop.maintain_one(fleet, "one")
     assert "one: maintenance done" in caplog.text
+
+
+def test_the_first_maintenance_is_an_hour_after_its_start_and_then_daily(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.local("one", {"a": "content"})
+    fleet = load_fleet(place.config)
+    maintained: list[str] = []
+    monkeypatch.setattr(daemon_loop, "maintain_one", lambda _fleet, name: maintained.append(name))
+    loop = daemon_loop._Loop(lambda: fleet, 2)
+
+    for ago, times in ((0, 0), (59, 0), (61, 1), (23 * 60, 1)):
+        loop._started = datetime.now(UTC) - timedelta(minutes=ago)
+        asyncio.run(loop._one(fleet, "one", Mode.RECONCILE))
+        assert len(maintained) == times
+    loop._next_maintenance["one"] -= timedelta(days=1)
+    asyncio.run(loop._one(fleet, "one", Mode.RECONCILE))
+    assert maintained == ["one", "one"]
+
+
+def test_a_backup_comes_before_the_next_sync_of_what_is_always_due(place: Place) -> None:
+    place.config.write_text("database: {path: state, backup_enabled: true}\n")
+    place.local("one", {"a": "content"})
+    place.run("initial-sync", "--direct")
+    loop = daemon_loop._Loop(lambda: load_fleet(place.config), 2)
+
+    async def looked() -> None:
+        # A sync is under way while backups are looked for, and the next one is due when it ends.
+        loop._running["one"] = asyncio.create_task(asyncio.sleep(0))
+        await loop.look()
+        del loop._running["one"]
+        with wiring.open_control(load_fleet(place.config).settings) as control:
+            control.request_scan("one", "always due")
+        await loop.look()
+        await asyncio.gather(*loop._running.values())
+
+    asyncio.run(looked())
+    assert shelf.parts(place.folder / "backups") == ["integrations/one", "control"]
+
+
+def test_it_backs_up_what_is_due_also_where_nothing_is_synced(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.config.write_text("database: {path: state, backup_enabled: true, backup_interval: 1d}\n")
+    place.local("one", {"a": "content"})
+    place.local("not-yet", extra="sync: {initial_sync_on_startup: false}\n")
+    place.run("initial-sync", "-i", "one", "--direct")
+    loop = daemon_loop._Loop(lambda: load_fleet(place.config), 2)
+
+    async def looked() -> set[str]:
+        await loop.look()
+        started = set(loop._running)
+        await asyncio.gather(*loop._running.values())
+        return started
+
+    with caplog.at_level(logging.INFO, logger="cloudsync_pipeline"):
+        assert asyncio.run(looked()) == {"one"}
+        assert "one: backed up" in caplog.text
+        assert shelf.parts(place.folder / "backups") == ["integrations/one", "control"]
+        # Not even looked for so soon; and later, none is due.
+        assert asyncio.run(looked()) == set()
+        monkeypatch.setattr(daemon_loop, "BACKUPS_EVERY", timedelta(0))
+        assert asyncio.run(looked()) == set()
+        (one,) = (place.folder / "backups" / "integrations" / "one").iterdir()
+        one.rename(one.with_name("20010101T000000Z"))
+        assert asyncio.run(looked()) == {"one"}
+    assert len(shelf.listed(place.folder / "backups", "integrations/one")) == 2

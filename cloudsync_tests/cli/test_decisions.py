@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from cloudsync_pipeline.cli.app import app
+from cloudsync_pipeline.control import writer_lock
 from cloudsync_tests.cli.builders import Place, put
 
 FILES = 25
@@ -62,6 +64,16 @@ def test_a_yes_that_is_typed_approves(emptied: Place) -> None:
     assert emptied.run("reconcile").code == 0
 
 
+def test_whoever_decides_or_verifies_is_told_who_the_writer_is(emptied: Place) -> None:
+    folder = emptied.folder / "state" / "integrations" / "one"
+    with writer_lock(folder, integration="one", run_id="sync-7", purpose="sync"):
+        for command in (("plan", "approve", "--yes"), ("plan", "reject", "--yes"), ("retry",), ("verify",)):
+            ran = emptied.run(*command, "-i", "one")
+            assert ran.code == 7, command
+            assert "sync-7" in ran.err
+    assert emptied.run("plan", "show", "-i", "one", "--json").json()["held"] == FILES
+
+
 def test_where_nothing_is_held_there_is_nothing_to_approve(place: Place) -> None:
     place.local("one", {"a.txt": "alpha"})
     place.run("initial-sync")
@@ -75,6 +87,33 @@ def test_before_the_first_sync_nothing_can_be_decided_and_nothing_is_made(place:
     for command in (("plan", "approve", "--yes"), ("plan", "reject", "--yes"), ("plan", "show"), ("retry",)):
         assert place.run(*command, "-i", "one").code == 8, command
     assert not (place.folder / "state" / "integrations" / "one" / "catalog.sqlite").exists()
+
+
+def test_quarantined_paths_are_shown_with_reason_tries_and_next_try_until_they_are_tried_again(place: Place) -> None:
+    source = place.local("one", {"a.txt": "alpha"})
+    assert place.run("initial-sync").code == 0
+    put(source, "clash", "a file")
+    (place.folder / "files" / "one" / "clash").mkdir()
+    blocking = place.folder / "files" / "one" / "clash" / "stray"
+    blocking.write_text("somebody else's")
+    assert place.run("reconcile").code == 3
+
+    [status] = place.run("status", "-i", "one", "--json").json()["integrations"]
+    [shown] = status["lake"]["quarantine"]
+    assert (shown["path"], shown["aspect"], shown["attempts"]) == ("clash", "content", 1)
+    assert "folder" in shown["error"]
+    assert datetime.fromisoformat(shown["next_try"]) > datetime.now(UTC) + timedelta(minutes=50)
+    [line] = [one for one in place.run("status", "-i", "one").out.splitlines() if one.startswith("clash ")]
+    assert line.split()[1:3] == ["content", "1"]
+    assert shown["error"] in line
+
+    blocking.unlink()
+    assert place.run("reconcile").code == 0
+    assert "clash" not in place.files("one")
+    assert place.run("retry", "-i", "one").code == 0
+    assert place.run("reconcile").code == 0
+    assert place.files("one")["clash"] == "a file"
+    assert "clash " not in place.run("status", "-i", "one").out
 
 
 def spoilt(place: Place) -> Path:

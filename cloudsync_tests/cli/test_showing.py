@@ -66,9 +66,11 @@ def test_status_as_json_has_the_documented_shape(seen: Place) -> None:
         "counts",
         "lake",
         "error",
+        "holder",
     }
     assert one["counts"] == {"objects": 3, "files": 3, "bytes": 15, "owed": 0, "quarantined": 0, "held": 0}
     assert one["lake"]["objects"] == 3
+    assert one["lake"]["quarantine"] == []
     assert one["last_run"]["verdict"] == "in_sync"
     assert one["next"]["initial_done"] is True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from cloudsync_pipeline import wiring
+from cloudsync_pipeline.config import load_fleet
 from cloudsync_pipeline.control.locks import writer_lock
 from cloudsync_pipeline.core.errors import Rejected
 from cloudsync_pipeline.core.records import FileState
+from cloudsync_pipeline.engine.listing import list_bucket
 from cloudsync_pipeline.file_managers.base import Upload
 from cloudsync_pipeline.file_managers.local import LocalFileManager
 from cloudsync_tests.cli.builders import Place, put
@@ -32,6 +35,24 @@ def test_it_says_that_it_runs_without_dagster(place: Place) -> None:
     place.local("one")
     assert "directly, without Dagster (DAGSTER_HOME names no instance)" in place.run("initial-sync").err
     assert "directly, without Dagster\n" in place.run("initial-sync", "--direct").err
+
+
+def test_it_says_that_it_used_an_older_listing_and_that_another_scan_is_due(place: Place) -> None:
+    source = place.local("one", {"a.txt": "alpha"})
+    place.run("initial-sync")
+
+    async def killed_before_its_merge() -> None:
+        async with wiring.open_session(
+            load_fleet(place.config), "one", run_id="killed", purpose="reconcile"
+        ) as session:
+            await list_bucket(session, run_id="killed")
+
+    asyncio.run(killed_before_its_merge())
+    put(source, "b.txt", "beta")
+    first, second = place.run("reconcile"), place.run("reconcile")
+    assert "listing of an interrupted run was used" in first.out
+    assert "listing of an interrupted run" not in second.out
+    assert place.files("one") == {"a.txt": "alpha", "b.txt": "beta"}
 
 
 def test_a_second_sync_does_nothing(place: Place) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudsync_pipeline.assets.overdue import overdue_since
 from cloudsync_pipeline.control import Integration, IntegrationState, RunResult
+from cloudsync_pipeline.control.overdue import overdue_since
 from cloudsync_pipeline.sensors.overdue import overdue_integrations
 from cloudsync_tests.dagster_fleet import a_fleet, tick
 
@@ -27,6 +27,7 @@ FINE = Integration(
     last_finished_at=NOW - timedelta(minutes=5),
     last_success_at=NOW - timedelta(minutes=5),
 )
+RUNNING = {"last_verdict": "running", "last_finished_at": None}
 
 
 @pytest.mark.parametrize(
@@ -38,10 +39,25 @@ FINE = Integration(
         ({"last_verdict": "failed", "last_success_at": NOW - HOUR}, NOW - HOUR + timedelta(minutes=15)),
         ({"last_verdict": "failed", "last_success_at": None}, NOW - 100 * HOUR + timedelta(minutes=15)),
         ({"last_verdict": "running", "last_finished_at": None}, None),
+        (RUNNING | {"unfinished_since": NOW - 5 * HOUR}, None),
+        (RUNNING | {"unfinished_since": NOW - 7 * HOUR}, NOW - HOUR),
+        (RUNNING | {"unfinished_since": NOW - 7 * HOUR, "state_changed_at": NOW - HOUR}, None),
         ({"state": IntegrationState.PAUSED, "last_finished_at": NOW - HOUR}, None),
         ({"last_verdict": "failed", "last_success_at": NOW - 9 * HOUR, "state_changed_at": NOW}, None),
     ],
-    ids=["fine", "silent", "held", "failing", "never", "running", "paused", "just resumed"],
+    ids=[
+        "fine",
+        "silent",
+        "held",
+        "failing",
+        "never",
+        "running",
+        "running long",
+        "hanging",
+        "hung before",
+        "paused",
+        "just resumed",
+    ],
 )
 def test_three_intervals_and_a_quarter_of_an_hour_at_least_are_given(
     changes: dict[str, object], since: datetime | None

@@ -52,8 +52,8 @@ async def _maintain(fleet: Fleet, name: str) -> dict[str, Any]:
     run_id = new_run_id()
     try:
         fleet.integration(name)
-        with wiring.open_lake(fleet.settings, name, run_id=run_id, purpose="maintenance") as lake:
-            done = maintain(lake, datetime.now(UTC), run_id=run_id)
+        with wiring.open_lake(fleet.settings, name, run_id=run_id, purpose="maintenance", leaves_debts=True) as lake:
+            done = maintain(lake, datetime.now(UTC), run_id=run_id, retention=wiring.retention(fleet.settings))
     except CloudSyncError as error:
         failures.tell(error)
         return {

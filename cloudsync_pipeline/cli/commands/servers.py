@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cloudsync_pipeline.api.addresses import is_loopback
 from cloudsync_pipeline.cli import interrupts, invocation, render
 from cloudsync_pipeline.cli.exit_codes import ExitCode
 from cloudsync_pipeline.cli.options import Json
@@ -94,7 +94,7 @@ def devserver(
     invocation.of(context)
     given = [f"--root={root}", f"--host={host}", f"--port={port}", *context.args]
     settings, until_stdin_closes = server.understood(given, program="cloudsync devserver")
-    if not (is_open or _asks_for_proof(settings) or _is_loopback(settings.host)):
+    if not (is_open or _asks_for_proof(settings) or is_loopback(settings.host)):
         raise typer.BadParameter(
             f"{settings.host or 'every address'} can be reached from other hosts, and everybody would be let in; "
             "ask for a token (--bearer-env NAME), a password (--basic-env NAME) or certificates (--client-ca PEM), "
@@ -106,10 +106,3 @@ def devserver(
 
 def _asks_for_proof(settings: Settings) -> bool:
     return any(proof is not None for proof in (settings.bearer, settings.basic, settings.header, settings.client_ca))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

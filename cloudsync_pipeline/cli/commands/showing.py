@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cloudsync_pipeline.cli import failures, invocation, render
+from cloudsync_pipeline.cli import failures, invocation, quarantine, render
 from cloudsync_pipeline.cli.asof import AsOf, parse_as_of
 from cloudsync_pipeline.cli.exit_codes import ExitCode, of_error, of_verdict, worst
 from cloudsync_pipeline.cli.options import Integrations, Json
@@ -16,14 +16,17 @@ from cloudsync_pipeline.core.errors import CloudSyncError
 
 if TYPE_CHECKING:
     from cloudsync_pipeline.config import Fleet
+    from cloudsync_pipeline.control import Holder
     from cloudsync_pipeline.control.records import Integration, RunResult
 
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
     app.command(
-        epilog='JSON: {"integrations": [{"integration", "configured", "state", "last_run", "next", "counts", "lake", '
-        '"error"}]}; "lake" (as engine.results.Status) is there for integrations that are named.'
+        epilog='JSON: {"integrations": [{"integration", "configured", "state", "last_run", "next", "counts", '
+        '"holder", "lake", "error"}]}; "lake" (as engine.results.Status, and "quarantine": up to 100 of {"path", '
+        '"aspect", "error", "error_kind", "attempts", "since", "quarantined_at", "next_try"}) is there for those '
+        "that are named."
     )(status)
     app.command(
         epilog='JSON: {"runs": [{"run_id", "integration", "mode", "verdict", "started_at", "finished_at", "results"}]}.'
@@ -47,9 +50,9 @@ def status(
     """
     fleet = invocation.of(context, json=json).fleet()
     names = invocation.selected(fleet, integration)
-    known = _known(fleet, names)
+    known, holders = _known(fleet, names)
     now = datetime.now(UTC)
-    documents = [_status_document(fleet, name, known.get(name)) for name in names]
+    documents = [_status_document(fleet, name, known.get(name), holders.get(name)) for name in names]
     codes = []
     for document in documents if integration else []:
         code = _add_lake(fleet, document)
@@ -66,14 +69,17 @@ def status(
     raise typer.Exit(worst(codes))
 
 
-def _known(fleet: Fleet, names: Sequence[str]) -> dict[str, Integration]:
+def _known(fleet: Fleet, names: Sequence[str]) -> tuple[dict[str, Integration], dict[str, Holder]]:
+    """What the fleet knows of integrations, and who writes to them now."""
     from cloudsync_pipeline import wiring
 
     with wiring.open_control(fleet.settings) as control:
-        return {one.name: one for one in control.list() if one.name in names}
+        known = {one.name: one for one in control.list() if one.name in names}
+        found = {name: wiring.lock_holder(fleet.settings, name, control) for name in names}
+    return known, {name: holder for name, holder in found.items() if holder is not None}
 
 
-def _status_document(fleet: Fleet, name: str, known: Integration | None) -> dict[str, Any]:
+def _status_document(fleet: Fleet, name: str, known: Integration | None, holder: Holder | None) -> dict[str, Any]:
     error = fleet.errors.get(name)
     return {
         "integration": name,
@@ -93,11 +99,13 @@ def _status_document(fleet: Fleet, name: str, known: Integration | None) -> dict
         else {
             "incremental_at": known.next_incremental_at,
             "scan_at": known.next_scan_at,
+            "put_off_until": known.put_off_until,
             "initial_done": known.initial_done,
         },
         "counts": None
         if known is None
         else {name: getattr(known, name) for name in ("objects", "files", "bytes", "owed", "quarantined", "held")},
+        "holder": None if holder is None else render.as_json(holder),
         "lake": None,
         "error": failures.as_document(error) if error else None,
     }
@@ -116,6 +124,7 @@ def _add_lake(fleet: Fleet, document: dict[str, Any]) -> ExitCode:
     try:
         with wiring.open_lake(fleet.settings, document["integration"], read_only=True) as lake:
             document["lake"] = render.as_json(lake_status(lake, document["integration"]))
+            document["lake"]["quarantine"] = quarantine.documents(lake)
     except CloudSyncError as error:
         failures.tell(error)
         document["error"] = failures.as_document(error)
@@ -147,12 +156,20 @@ def _show_fleet(documents: Sequence[dict[str, Any]], known: dict[str, Integratio
         if one.last_verdict is not None:
             when = one.last_finished_at or one.last_started_at
             last = f"{one.last_mode} {one.last_verdict}" + (f", {render.ago(when, now)}" if when else "")
-        note = document["error"]["message"] if document["error"] else one.reason
+        note = document["error"]["message"] if document["error"] else one.reason or _held_by(document["holder"])
         rows.append(
             (name, one.state, one.objects, one.files, render.size(one.bytes), one.owed, one.quarantined, last, note)
         )
     columns = ("integration", "state", "objects", "files", "bytes", "owed", "quarantined", "last run", "note")
     render.table(columns, rows)
+
+
+def _held_by(holder: dict[str, Any] | None) -> str | None:
+    """Who writes to an integration now; or that who did is dead, and the next one takes over."""
+    if holder is None:
+        return None
+    who = f"{holder['purpose']}, run {holder['run_id']}, process {holder['pid']} on {holder['host']}"
+    return f"{who}, since {holder['since']}" if holder["alive"] else f"left behind: {who}"
 
 
 def _show_lake(name: str, lake: dict[str, Any], now: datetime) -> None:
@@ -172,6 +189,7 @@ def _show_lake(name: str, lake: dict[str, Any], now: datetime) -> None:
     ]
     if rows:
         render.table(("run", "mode", "verdict", "started", "took"), rows)
+    quarantine.show(lake["quarantine"], lake["quarantined"])
 
 
 def runs(

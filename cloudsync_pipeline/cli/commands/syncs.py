@@ -168,6 +168,8 @@ def _show_result(name: str, mode: Mode, result: Mapping[str, Any]) -> None:
         )
         if events.get("gap"):
             render.say("  events were lost between two reads: a full scan is due")
+    if (listing := result.get("listing")) and listing.get("reused"):
+        render.say("  the listing of an interrupted run was used; without an event feed, another full scan is due")
     if snapshot := result.get("snapshot"):
         render.say(
             f"  storage: {snapshot['objects']:,} objects, {render.size(snapshot['bytes'])}; {snapshot['added']:,} new, "
