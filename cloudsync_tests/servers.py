@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,21 +96,51 @@ def moto() -> Iterator[S3Server]:
 
 
 @contextmanager
-def seaweedfs() -> Iterator[S3Server]:
-    """SeaweedFS with one identity, in a folder of its own."""
+def seaweedfs(notification: str = "") -> Iterator[S3Server]:
+    """SeaweedFS with one identity, in a folder of its own.
+
+    Args:
+        notification: its file `notification.toml`: whom it tells of changes.
+    """
+    with running_seaweedfs(notification) as running:
+        yield running.server
+
+
+@contextmanager
+def running_seaweedfs(notification: str = "") -> Iterator[SeaweedFS]:
+    """The same, for whoever changes it while it runs."""
     with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as folder:
-        running = _start_seaweedfs(Path(folder))
+        running = _start_seaweedfs(Path(folder), notification)
         try:
-            yield running.server
+            yield running
         finally:
             running.stop()
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class SeaweedFS:
+    """A process of it."""
+
     process: subprocess.Popen[bytes]
     server: S3Server
     sockets: tuple[Path, ...]
+    identities: Path
+
+    def rotate(self, secret_key: str, access_key: str | None = None) -> S3Server:
+        """From when this returns, the old secret key is refused and the new one accepted; the server with that."""
+        changed = replace(self.server, access_key=access_key or self.server.access_key, secret_key=secret_key)
+        self.identities.write_text(_identities(changed.access_key, secret_key))
+        self.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + _READY_WITHIN
+        while True:
+            try:
+                changed.client().list_buckets()
+            except ClientError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_POLL)
+            else:
+                return changed
 
     def stop(self) -> None:
         # Its own way down takes five seconds, and its folder is thrown away.
@@ -120,10 +150,12 @@ class _Running:
             path.unlink(missing_ok=True)
 
 
-def _start_seaweedfs(folder: Path) -> _Running:
+def _start_seaweedfs(folder: Path, notification: str) -> SeaweedFS:
     for attempt in range(3):
         data = folder / str(attempt)
         data.mkdir()
+        # It looks for this where it is started.
+        (data / "notification.toml").write_text(notification)
         running = _launch_seaweedfs(data)
         try:
             if _ready(running.process, running.server):
@@ -136,7 +168,7 @@ def _start_seaweedfs(folder: Path) -> _Running:
     raise RuntimeError(f"SeaweedFS did not start: {(data / 'log').read_text()[-2000:]}")
 
 
-def _launch_seaweedfs(data: Path) -> _Running:
+def _launch_seaweedfs(data: Path) -> SeaweedFS:
     ports = iter(_free_ports(8))
     flags = {
         "dir": data,
@@ -160,11 +192,8 @@ def _launch_seaweedfs(data: Path) -> _Running:
         # It puts these where no setting reaches.
         sockets.append(Path(f"/tmp/seaweedfs-{service}-grpc-{flags[f'{service}.port.grpc']}.sock"))
     server = S3Server("seaweedfs", "seaweedfs", f"http://127.0.0.1:{flags['s3.port']}")
-    keys = {"accessKey": server.access_key, "secretKey": server.secret_key}
-    actions = ["Admin", "Read", "List", "Tagging", "Write"]
-    identities = {"identities": [{"name": "tests", "credentials": [keys], "actions": actions}]}
-    flags["s3.config"] = data / "s3.json"
-    (data / "s3.json").write_text(json.dumps(identities))
+    flags["s3.config"] = identities = data / "s3.json"
+    identities.write_text(_identities(server.access_key, server.secret_key))
     # Each bucket takes volumes of its own, by default seven at once.
     (data / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
     command = [_weed(), "-logtostderr=true", "server", *(f"-{name}={value}" for name, value in flags.items())]
@@ -177,7 +206,13 @@ def _launch_seaweedfs(data: Path) -> _Running:
             cwd=data,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call into libc, which takes no lock
         )
-    return _Running(process, server, tuple(sockets))
+    return SeaweedFS(process, server, tuple(sockets), identities)
+
+
+def _identities(access_key: str, secret_key: str) -> str:
+    keys = {"accessKey": access_key, "secretKey": secret_key}
+    actions = ["Admin", "Read", "List", "Tagging", "Write"]
+    return json.dumps({"identities": [{"name": "tests", "credentials": [keys], "actions": actions}]})
 
 
 def _weed() -> str:

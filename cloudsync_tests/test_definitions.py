@@ -30,6 +30,12 @@ with warnings.catch_warnings(record=True) as told:
     from cloudsync_pipeline.definitions import defs
     project = defs()
     dg.Definitions.validate_loadable(project)
+import sys
+for heavy in (
+    *("aiohttp", "boto3", "botocore", "duckdb", "fastapi", "numpy", "pandas", "prometheus_client", "pyarrow"),
+    *("sqlalchemy", "typer", "uvicorn"),
+):
+    assert heavy not in sys.modules, f"{heavy} was imported while definitions load"
 for one in told:
     if "dagster" in type(one.message).__module__ or "Warning" in str(one.message):
         print(one.category.__name__, one.message)
@@ -49,7 +55,7 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_they_load_without_network_and_configuration_and_use_nothing_superseded(tmp_path: Path) -> None:
+def test_they_load_without_network_configuration_and_heavy_modules_and_use_nothing_superseded(tmp_path: Path) -> None:
     done = run(sys.executable, "-c", LOAD, CLOUDSYNC_CONFIG=str(tmp_path / "is-not-there.yaml"))
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr

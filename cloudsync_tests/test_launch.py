@@ -169,7 +169,12 @@ def test_schedules_are_active_while_they_are_on_and_a_daemon_ticks_them(instance
 
     assert launch.schedules_active() == []
     beat(instance, "SCHEDULER")
-    assert launch.schedules_active() == ["incremental_schedule", "reconcile_schedule"]
+    assert launch.schedules_active() == [
+        "backup_schedule",
+        "housekeeping_schedule",
+        "incremental_schedule",
+        "reconcile_schedule",
+    ]
 
 
 def test_an_instance_without_a_queue_needs_no_daemon(home: Path) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from cloudsync_pipeline import logs
 from cloudsync_pipeline.config.fields import Retention, Rotation
 from cloudsync_pipeline.config.settings import LoggingSettings
+from cloudsync_pipeline.control import Holder, writer_lock
 from cloudsync_pipeline.core.errors import ConfigError
 
 log = logging.getLogger("cloudsync_pipeline.some.room")
@@ -102,6 +104,51 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot be written"):
         logs.configure(settings(file=tmp_path / "file" / "a.log"))
+
+
+def test_in_a_process_of_dagster_libraries_warnings_are_in_the_file_and_its_own_lines_are_not(tmp_path: Path) -> None:
+    logs.configure_file(settings(file=tmp_path / "a.log"))
+    try:
+        with logs.about(integration="acme", run_id="run-7"):
+            logging.getLogger("some.library").warning("careful")
+            logging.getLogger("dagster.own").error("kept elsewhere")
+            log.warning("ours")
+    finally:
+        logs.configure_file(settings())
+    logging.getLogger("some.library").warning("after the end")
+    first, second = (tmp_path / "a.log").read_text().splitlines()
+    assert first.endswith("WARNING some.library [acme run-7] careful")
+    assert second.endswith("WARNING some.room [acme run-7] ours")
+
+
+def test_a_heartbeat_s_lines_are_about_the_run_that_it_is_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(settings())
+    told = threading.Event()
+
+    def tell(_: Holder) -> None:
+        log.warning("a sign of life")
+        told.set()
+
+    with (
+        logs.about(integration="acme", run_id="run-7"),
+        writer_lock(tmp_path, integration="acme", run_id="run-7", purpose="test", on_heartbeat=tell),
+    ):
+        assert told.wait(30)
+    assert "[acme run-7] a sign of life" in capsys.readouterr().err
+
+
+def test_what_is_inside_adds_to_what_is_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(settings())
+    with logs.about(integration="acme"):
+        with logs.about(run_id="run-7"):
+            log.info("inside")
+        log.info("outside")
+    assert [line.partition("some.room ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "[acme run-7] inside",
+        "[acme] outside",
+    ]
 
 
 # --- rotation and retention ---------------------------------------------------------------------

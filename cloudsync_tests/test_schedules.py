@@ -13,7 +13,13 @@ import pytest
 from dagster._utils.tags import is_valid_tag_key
 
 from cloudsync_pipeline.control import RunResult
-from cloudsync_pipeline.schedules import hour_of, incremental_schedule, maintenance_schedule, reconcile_schedule
+from cloudsync_pipeline.schedules import (
+    backup_schedule,
+    hour_of,
+    incremental_schedule,
+    maintenance_schedule,
+    reconcile_schedule,
+)
 from cloudsync_tests.dagster_fleet import FleetOfTests, a_fleet, a_run
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -130,6 +136,20 @@ def test_each_is_maintained_in_one_hour_of_the_day(fleet: FleetOfTests) -> None:
     ]
 
     assert sorted(asked) == sorted((hour_of(name), name) for name in ("acme", "beta", "scan"))
+
+
+@pytest.mark.parametrize(("kind", "schedule"), [("maintenance", maintenance_schedule), ("backup", backup_schedule)])
+def test_what_always_syncs_or_fails_is_cared_for_as_well(
+    fleet: FleetOfTests, kind: str, schedule: dg.ScheduleDefinition
+) -> None:
+    Path(fleet.config).write_text("database: {path: state, backup_enabled: true}\n")
+    a_run(fleet, "acme", dg.DagsterRunStatus.STARTED, kind="incremental")
+    synced(fleet, "beta", "failed", at=NOW + timedelta(days=1))
+    a_run(fleet, "scan", dg.DagsterRunStatus.NOT_STARTED, kind=kind)
+
+    asked = {name for hour in range(24) for name in requested(fleet, schedule, NOW.replace(hour=hour))}
+
+    assert asked == {"acme", "beta"}
 
 
 def test_a_tick_that_is_run_again_asks_under_the_same_key(fleet: FleetOfTests) -> None:

@@ -18,7 +18,7 @@ from cloudsync_pipeline import wiring
 from cloudsync_pipeline.config import Fleet, IntegrationConfig, Settings, load_fleet
 from cloudsync_pipeline.config.ends import CapabilityOverrides
 from cloudsync_pipeline.control import Control, Notice, holder
-from cloudsync_pipeline.core.errors import ConfigError, ContainerNotFound, LockHeld, Paused, StateError
+from cloudsync_pipeline.core.errors import ConfigError, ContainerNotFound, LockHeld, LockLost, Paused, StateError
 from cloudsync_pipeline.core.rules import DeletePolicy
 from cloudsync_pipeline.feeds.http import HttpFeed
 from cloudsync_pipeline.feeds.inbox import InboxFeed
@@ -26,6 +26,7 @@ from cloudsync_pipeline.feeds.memory import MemoryFeed
 from cloudsync_pipeline.feeds.scope import Scope
 from cloudsync_pipeline.feeds.sqs import SqsFeed
 from cloudsync_pipeline.file_managers.base import FileManagerCapabilities
+from cloudsync_pipeline.file_managers.fenced import Fenced
 from cloudsync_pipeline.file_managers.http_api import HttpApiFileManager
 from cloudsync_pipeline.file_managers.local import LocalFileManager
 from cloudsync_pipeline.file_managers.memory import MemoryFileManager
@@ -331,6 +332,16 @@ def test_a_lake_is_written_under_the_lock_and_read_without(tmp_path: Path) -> No
     assert not is_held(configured)
 
 
+def test_a_writer_that_has_lost_its_lock_commits_nothing_more(tmp_path: Path) -> None:
+    with wiring.open_lake(fleet(tmp_path).settings, "acme", run_id="r1", purpose="maintenance") as lake:
+        (lake.folder / "lock").unlink()
+        with pytest.raises(LockLost, match="was replaced while run r1 held it"):
+            lake.commit(
+                lambda connection: connection.execute("INSERT INTO files (path) VALUES ('a')"), run_id="r1", step="late"
+            )
+        assert lake.read("SELECT path FROM files") == []
+
+
 # --- a session ----------------------------------------------------------------------------------
 
 
@@ -344,7 +355,7 @@ def test_a_session_has_everything_one_sync_works_with(tmp_path: Path) -> None:
         async with wiring.open_session(configured, "acme", run_id="r", purpose="sync") as session:
             assert session.integration == "acme"
             assert isinstance(session.storage, MemoryStorage)
-            assert isinstance(session.file_manager, MemoryFileManager)
+            assert isinstance(session.file_manager, Fenced)
             assert isinstance(session.feed, MemoryFeed)
             assert not session.lake.read_only
             assert session.interval == timedelta(minutes=10)

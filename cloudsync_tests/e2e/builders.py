@@ -14,6 +14,7 @@ from cloudsync_pipeline.core.keys import unescape
 from cloudsync_pipeline.devserver import DevServer
 from cloudsync_pipeline.engine.results import Mode, SyncResult
 from cloudsync_pipeline.engine.sync import new_run_id, sync
+from cloudsync_tests.lake.places import Servers
 from cloudsync_tests.servers import S3Server
 
 
@@ -94,12 +95,26 @@ class Deployment:
             return lake.current_snapshot()
 
 
-def a_deployment(folder: Path) -> Deployment:
-    """One without integrations."""
+def a_deployment(folder: Path, database: str = "database: {path: state}\n") -> Deployment:
+    """One without integrations.
+
+    Args:
+        database: the section of the main file.
+    """
     (folder / "integrations").mkdir(parents=True)
     deployment = Deployment(folder)
-    deployment.config.write_text("database: {path: state}\n", encoding="utf-8")
+    deployment.config.write_text(database, encoding="utf-8")
     return deployment
+
+
+def on_servers(control: str, lakes: Servers, prefix: str) -> str:
+    """The section `database` of a machine whose control database and lakes other machines use, too."""
+    keys = f"{{access_key: {lakes.storage.access_key}, secret_key: {lakes.storage.secret_key}}}"
+    return (
+        f"database:\n  path: state\n  url: '{control}'\n  lakes:\n    data: s3://{lakes.bucket}/{prefix}\n"
+        f"    catalog: '{lakes.catalog}'\n    endpoint: {lakes.storage.endpoint}\n    region: {lakes.storage.region}\n"
+        f"    credentials: {keys}\n"
+    )
 
 
 def into_server(server: DevServer) -> str:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from cloudsync_pipeline.api.keys import hash_of
 from cloudsync_pipeline.config import load_fleet
 from cloudsync_tests.house.root import ROOT, pyproject, yaml_of
 
@@ -19,11 +21,13 @@ COMPOSE = yaml_of("docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 CORE = sorted(name for name, service in SERVICES.items() if "profiles" not in service)
 ONE_SHOT = {"sample-data"}
-IN_THEIR_IMAGES = {"pg_isready", "wget", "weed"}
+IN_THEIR_IMAGES = {"pg_isready", "rabbitmq-diagnostics", "wget", "weed"}
+PROFILES = {"api", "devserver", "monitoring", "queue", "sample"}
+SAMPLE = ROOT / "deploy" / "sample"
 PARTS_OF_A_SERVICE = {
     "build", "cap_drop", "command", "depends_on", "entrypoint", "env_file", "environment", "healthcheck", "image",
-    "init", "ports", "profiles", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "user",
-    "volumes",
+    "hostname", "init", "ports", "profiles", "read_only", "restart", "secrets", "security_opt", "stop_grace_period",
+    "tmpfs", "user", "volumes",
 }  # fmt: skip
 EACH_SERVICE = pytest.mark.parametrize("name", sorted(SERVICES))
 
@@ -52,6 +56,12 @@ def sample_environment() -> dict[str, str]:
 
 def test_the_core_is_dagster_and_its_storage() -> None:
     assert CORE == ["code", "daemon", "postgres", "webserver"]
+
+
+def test_the_rest_is_started_by_profiles_that_the_file_s_head_explains() -> None:
+    head = (ROOT / "docker-compose.yml").read_text().partition("\nx-pipeline:")[0]
+    assert {profile for service in SERVICES.values() for profile in service.get("profiles", [])} == PROFILES
+    assert set(re.findall(r"^#   (\w+)  +\w", head, re.MULTILINE)) == PROFILES
 
 
 @EACH_SERVICE
@@ -86,10 +96,12 @@ def test_a_service_has_no_rights_that_it_does_not_need(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_a_core_service_has_no_password_unless_it_is_given_one(name: str) -> None:
+@pytest.mark.parametrize("name", sorted({*CORE, "api", "consumer", "grafana", "prometheus", "rabbitmq"}))
+def test_a_service_has_no_password_unless_it_is_given_one(name: str) -> None:
     for key, value in SERVICES[name].get("environment", {}).items():
-        if re.search("PASSWORD|SECRET|TOKEN|KEY", key):
+        if key.endswith("_FILE"):
+            assert value.removeprefix("/run/secrets/") in SERVICES[name]["secrets"]
+        elif re.search("PASSWORD|SECRET|TOKEN|KEY", key):
             assert re.fullmatch(r"\$\{\w+:\?.+\}", value), f"{key} has a default"
     for text in texts(SERVICES[name]):
         assert not re.search(r"\$\{\w*(PASSWORD|SECRET|TOKEN|KEY)\w*(:?-[^}]*)?\}", text), f"{text} has a default"
@@ -105,8 +117,10 @@ def test_a_program_that_is_started_exists(name: str) -> None:
     service = SERVICES[name]
     started = [*service.get("entrypoint", []), *service.get("command", [])][:1]
     watched = service.get("healthcheck", {}).get("test", [])[1:2]
+    # Options alone are for the program that the image starts by itself.
+    programs = {word for word in (*started, *watched) if not word.startswith("-")}
 
-    assert {*started, *watched} <= console_scripts() | IN_THEIR_IMAGES
+    assert programs <= console_scripts() | IN_THEIR_IMAGES
 
 
 def test_the_code_location_that_is_served_exists() -> None:
@@ -148,8 +162,71 @@ def test_what_a_service_waits_for_is_there_and_started_with_it(name: str) -> Non
         assert set(SERVICES[other].get("profiles", [])) >= set(SERVICES[name].get("profiles", [])) or other in CORE
 
 
-def test_a_sync_has_time_to_stop_in_order() -> None:
-    assert int(SERVICES["code"]["stop_grace_period"].removesuffix("s")) > 30
+@pytest.mark.parametrize(("name", "needs"), [("code", 30), ("api", 20), ("consumer", 25)])
+def test_what_is_under_way_has_time_to_end_in_order(name: str, needs: int) -> None:
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > needs
+
+
+@pytest.mark.parametrize("name", ["api", "consumer"])
+def test_what_launches_runs_has_all_that_the_code_location_has(name: str) -> None:
+    for part in ("environment", "env_file", "volumes"):
+        assert SERVICES[name][part] == SERVICES["code"][part]
+
+
+def test_no_port_of_this_host_is_taken_twice() -> None:
+    ports = [
+        re.sub(r"\$\{\w+:-(\d+)\}", r"\1", port).split(":")[1]
+        for service in SERVICES.values()
+        for port in service.get("ports", [])
+    ]
+    assert len(ports) == len(set(ports)) == 4
+
+
+def test_every_secret_is_a_file_that_is_declared_used_and_in_the_sample() -> None:
+    used = {
+        one if isinstance(one, str) else one["source"]
+        for service in SERVICES.values()
+        for one in service.get("secrets", [])
+    }
+    assert used == set(COMPOSE["secrets"])
+    for secret in COMPOSE["secrets"].values():
+        file = secret["file"].removeprefix("${CLOUDSYNC_CONFIG_FOLDER}/")
+        assert (SAMPLE / file).is_file()
+
+
+def test_prometheus_scrapes_the_api_with_the_key_that_it_is_given() -> None:
+    [job] = yaml_of("deploy", "monitoring", "prometheus.yml")["scrape_configs"]
+    [target] = job["static_configs"][0]["targets"]
+    command, [key] = SERVICES["api"]["command"], SERVICES["prometheus"]["secrets"]
+    assert target == f"api:{command[command.index('--port') + 1]}"
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{key['target']}"
+    [known] = load_fleet(SAMPLE / "cloudsync.yaml", sample_environment()).settings.api.keys
+    assert known.hash == hash_of((SAMPLE / "secrets/metrics-key").read_text())
+    assert "read" in known.scopes
+
+
+def test_grafana_asks_prometheus_and_finds_its_dashboards() -> None:
+    provisioning = ROOT / "deploy/monitoring/grafana/provisioning"
+    [source] = yaml_of(str(provisioning / "datasources/prometheus.yml"))["datasources"]
+    [folder] = yaml_of(str(provisioning / "dashboards/cloudsync.yml"))["providers"]
+    assert source["url"] == "http://prometheus:9090"
+    mounts = {mount.split(":")[1]: mount.split(":")[0] for mount in SERVICES["grafana"]["volumes"]}
+    assert list((ROOT / mounts[folder["options"]["path"]]).glob("*.json"))
+    assert (ROOT / mounts["/etc/grafana/provisioning"]).samefile(provisioning)
+
+
+def test_the_samples_consumer_knows_the_login_of_its_broker() -> None:
+    queue = load_fleet(SAMPLE / "cloudsync.yaml", sample_environment()).settings.queue
+    assert queue is not None
+    url = urlsplit(queue.url.get_secret_value())
+    login = dict(re.findall(r"^(\w+) = (\w+)$", (SAMPLE / "secrets/rabbitmq.conf").read_text(), re.MULTILINE))
+    assert url.hostname in SERVICES
+    assert (url.username, url.password) == (login["default_user"], login["default_pass"])
+
+
+def test_the_consumer_s_probe_looks_at_the_file_that_it_touches() -> None:
+    command = SERVICES["consumer"]["command"]
+    assert command[command.index("--heartbeat") + 1] in SERVICES["consumer"]["healthcheck"]["test"][-1]
 
 
 def test_the_sample_sets_every_variable_that_must_be_set() -> None:

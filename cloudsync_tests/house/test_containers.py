@@ -70,7 +70,7 @@ def test_new_volumes_belong_to_the_user_of_the_image() -> None:
 def test_the_containers_instance_is_the_local_one_on_postgresql(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HOST", "USER", "PASSWORD", "DB"):
+    for name in ("HOST", "USER", "PASSWORD_FILE", "DB"):
         monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", "x")
     (tmp_path / "local").mkdir()
     (tmp_path / "containers").mkdir()
@@ -78,14 +78,14 @@ def test_the_containers_instance_is_the_local_one_on_postgresql(
     local = instance_of(tmp_path / "local", ROOT / "dagster.yaml")
     containers = instance_of(tmp_path / "containers", ROOT / "deploy/dagster/dagster.yaml")
 
-    assert "postgres" in str(containers["storage"])
+    assert "Postgres" in str(containers["storage"])
     assert {key: value for key, value in containers.items() if key not in ONLY_IN_CONTAINERS} == {
         key: value for key, value in local.items() if key not in ONLY_IN_CONTAINERS
     }
 
 
 def test_the_containers_instance_uses_a_driver_that_is_installed() -> None:
-    database = yaml_of("deploy", "dagster", "dagster.yaml")["storage"]["postgres"]["postgres_db"]
+    database = yaml_of("deploy", "dagster", "dagster.yaml")["storage"]["custom"]["config"]["postgres_db"]
     known = {name: "x" for name, value in database.items() if isinstance(value, dict)}
 
     url = pg_url_from_config({"postgres_db": {**database, **known}})
@@ -97,7 +97,11 @@ def test_the_containers_instance_uses_a_driver_that_is_installed() -> None:
 
 
 def test_the_containers_instance_names_no_password() -> None:
-    database = yaml_of("deploy", "dagster", "dagster.yaml")["storage"]["postgres"]["postgres_db"]
+    storage = yaml_of("deploy", "dagster", "dagster.yaml")["storage"]["custom"]["config"]
+    services = yaml_of("docker-compose.yml")["services"]
 
-    assert database["password"] == {"env": "DAGSTER_POSTGRES_PASSWORD"}
-    assert database["password"]["env"] in yaml_of("docker-compose.yml")["services"]["code"]["environment"]
+    assert "password" not in storage["postgres_db"]
+    for name in ("code", "webserver", "daemon", "api", "consumer"):
+        file = services[name]["environment"][storage["password_file"]["env"]]
+        assert file.removeprefix("/run/secrets/") in services[name]["secrets"]
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"] == file

@@ -13,6 +13,7 @@ from packaging.version import Version
 from cloudsync_tests.house.root import ROOT, pyproject
 
 EXTRAS = {"runtime": [], "demo": ["demo"], "cluster": ["cluster"], "test": ["test"]}
+EVERY_LOCK = pytest.mark.parametrize("lock", sorted([*EXTRAS, "installer"]))
 EACH_LOCK = pytest.mark.parametrize("lock", sorted(EXTRAS))
 
 
@@ -47,7 +48,7 @@ def wanted(extras: Iterable[str]) -> list[Requirement]:
 
 
 def test_each_lock_is_here() -> None:
-    assert {file.stem for file in (ROOT / "requirements").iterdir()} == set(EXTRAS)
+    assert {file.stem for file in (ROOT / "requirements").iterdir()} == {*EXTRAS, "installer"}
 
 
 @EACH_LOCK
@@ -63,12 +64,12 @@ def test_a_lock_holds_all_that_is_wanted(lock: str) -> None:
     assert wrong == [], "run: make lock"
 
 
-@EACH_LOCK
+@EVERY_LOCK
 def test_every_file_is_known_by_its_hash(lock: str) -> None:
     assert [line for line in lines(lock) if "--hash=sha256:" not in line] == []
 
 
-@EACH_LOCK
+@EVERY_LOCK
 def test_a_lock_names_no_index(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.lock").read_text()
 
