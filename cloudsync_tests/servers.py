@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.server import ThreadedMotoServer
+from moto.sqs.models import Queue
 
 from cloudsync_pipeline.storage.s3 import S3Settings
 from cloudsync_pipeline.transport.settings import HttpSettings
@@ -87,12 +90,26 @@ class S3Server:
 def moto() -> Iterator[S3Server]:
     """moto, which holds almost any key but checks no credentials."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield S3Server("moto", "aws", f"http://{host}:{port}")
-    finally:
-        server.stop()
+    with _one_delete_at_a_time():
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            yield S3Server("moto", "aws", f"http://{host}:{port}")
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _one_delete_at_a_time() -> Iterator[None]:
+    """moto's queue writes its list of messages anew without a lock: of two deletes at once, one is forgotten."""
+    lock, delete = threading.Lock(), Queue.delete_message
+
+    def guarded(queue: Queue, receipt_handle: str) -> None:
+        with lock:
+            delete(queue, receipt_handle)
+
+    with patch.object(Queue, "delete_message", guarded):
+        yield
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def test_what_a_run_prints_is_kept_in_s3_and_shown_from_there(
             assert web_ui.compute_log_manager.is_capture_complete(kept.log_key)
     assert kept.stdout == b"printed by a step\n"
     assert b"complained by a step" in (kept.stderr or b"")
-    keys = {one["Key"] for one in seaweedfs.client().list_objects_v2(Bucket=bucket)["Contents"]}
     beginning = f"compute-logs/storage/{run.run_id}/compute_logs/{logs.file_key}"
-    assert keys == {f"{beginning}.out", f"{beginning}.err"}
+    expected = {f"{beginning}.out", f"{beginning}.err"}
+    # Very busy, SeaweedFS has been seen to list nothing of a folder that it just made, and whose objects it serves.
+    deadline = time.monotonic() + 60
+    while (keys := listed(seaweedfs, bucket)) != expected and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert keys == expected
+
+
+def listed(server: S3Server, bucket: str) -> set[str]:
+    """The keys in a bucket."""
+    return {one["Key"] for one in server.client().list_objects_v2(Bucket=bucket).get("Contents", ())}

@@ -17,7 +17,8 @@ import pytest
 from cloudsync_pipeline import wiring
 from cloudsync_pipeline.config import Fleet, IntegrationConfig, Settings, load_fleet
 from cloudsync_pipeline.config.ends import CapabilityOverrides
-from cloudsync_pipeline.control import Control, Notice, holder
+from cloudsync_pipeline.control import Notice, holder
+from cloudsync_pipeline.control.heartbeats import Heartbeats
 from cloudsync_pipeline.core.errors import ConfigError, ContainerNotFound, LockHeld, LockLost, Paused, StateError
 from cloudsync_pipeline.core.rules import DeletePolicy
 from cloudsync_pipeline.feeds.http import HttpFeed
@@ -380,13 +381,13 @@ def test_a_session_without_a_feed_has_none(tmp_path: Path) -> None:
 def test_the_fleet_knows_who_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configured = fleet(tmp_path)
     beaten = threading.Event()
-    heartbeat = Control.heartbeat
+    beat = Heartbeats.beat
 
-    def told(self: Control, *names: str, **values: Any) -> None:
-        heartbeat(self, *names, **values)
+    def told(self: Heartbeats, *names: str, **values: Any) -> None:
+        beat(self, *names, **values)
         beaten.set()
 
-    monkeypatch.setattr(Control, "heartbeat", told)
+    monkeypatch.setattr(Heartbeats, "beat", told)
 
     async def look() -> None:
         async with wiring.open_session(configured, "acme", run_id="r7", purpose="sync") as session:
@@ -394,12 +395,12 @@ def test_the_fleet_knows_who_is_at_work(tmp_path: Path, monkeypatch: pytest.Monk
             assert session.control is not None
             assert session.control.get("acme").name == "acme"
             await asyncio.wait_for(asyncio.to_thread(beaten.wait), 30)
-            assert session.control.heartbeats()[0].run_id == "r7"
+            assert session.control.heartbeats.all()[0].run_id == "r7"
 
     run(look())
 
     with wiring.open_control(configured.settings) as control:
-        assert control.heartbeats() == []
+        assert control.heartbeats.all() == []
     assert not is_held(configured)
 
 
@@ -444,7 +445,7 @@ def test_a_file_manager_that_is_not_there_leaves_nothing_open(tmp_path: Path) ->
 
     assert not is_held(configured)
     with wiring.open_control(configured.settings) as control:
-        assert control.heartbeats() == []
+        assert control.heartbeats.all() == []
 
 
 def test_a_session_that_fails_is_closed_in_reverse_and_unlocked_last(

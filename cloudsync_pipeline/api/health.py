@@ -203,7 +203,7 @@ async def health(
 async def ready(world: Served) -> Ready:
     """Whether this process can answer: its configuration was read, and its control database can be."""
     try:
-        await asyncio.wait_for(world.ask_control(lambda control: control.heartbeats()), EACH)
+        await asyncio.wait_for(world.ask_control(lambda control: control.heartbeats.all()), EACH)
     except (CloudSyncError, TimeoutError):
         log.warning("not ready: the control database cannot be read", exc_info=True)
         raise Problem(

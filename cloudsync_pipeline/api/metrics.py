@@ -91,7 +91,7 @@ class FleetCollector(Collector):
             fleet=self._fleet(),
             known=control.list(),
             sums=control.measures(),
-            heartbeats=control.heartbeats(),
+            heartbeats=control.heartbeats.all(),
             waiting={name: (one.count, (now - one.since).total_seconds()) for name, one in backlogs.items()},
             now=now,
         )

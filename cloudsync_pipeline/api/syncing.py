@@ -51,7 +51,7 @@ async def status(world: Served, _: Reader) -> SyncStatus:
 
     def ask(control: Control) -> SyncStatus:
         known = {one.name: one for one in control.list()}
-        return lines.status(fleet, known, control.heartbeats(), control.inbox.backlogs(), now)
+        return lines.status(fleet, known, control.heartbeats.all(), control.inbox.backlogs(), now)
 
     return await world.ask_control(ask)
 

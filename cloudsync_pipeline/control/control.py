@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from cloudsync_pipeline.control import due, measures, results
 from cloudsync_pipeline.control.alerts import Alerts
 from cloudsync_pipeline.control.database import Database, upsert
+from cloudsync_pipeline.control.heartbeats import Heartbeats
 from cloudsync_pipeline.control.inbox import Inbox
 from cloudsync_pipeline.control.leases import Leases
 from cloudsync_pipeline.control.measures import Measure
-from cloudsync_pipeline.control.records import Counts, Heartbeat, Integration, IntegrationState, Rest, RunResult
-from cloudsync_pipeline.control.tables import UtcDateTime, heartbeats, integrations
+from cloudsync_pipeline.control.records import Counts, Integration, IntegrationState, Rest, RunResult
+from cloudsync_pipeline.control.tables import UtcDateTime, integrations
 from cloudsync_pipeline.core.errors import ConfigError, Paused
 
 RUNNING = "running"
@@ -50,6 +51,11 @@ class Control:
     def leases(self) -> Leases | None:
         """The locks among machines; None where the database is a file, which one machine uses."""
         return Leases(self._database) if self._database.shared else None
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        """Signs of life of runs; it shares this database's connections."""
+        return Heartbeats(self._database)
 
     @property
     def alerts(self) -> Alerts:
@@ -314,33 +320,6 @@ class Control:
         """
         with self._database.writing() as connection:
             due.note_nothing_new(connection, marks, now, next_at)
-
-    # --- signs of life --------------------------------------------------------------------------
-
-    def heartbeat(self, name: str, *, run_id: str, holder: str, at: datetime) -> None:
-        """Note that a run which holds an integration's lock is alive."""
-        with self._database.writing() as connection:
-            values = {"run_id": run_id, "holder": holder, "at": at}
-            connection.execute(
-                upsert(connection, heartbeats)
-                .values(integration=name, **values)
-                .on_conflict_do_update(index_elements=["integration"], set_=values)
-            )
-
-    def end_heartbeat(self, name: str, *, run_id: str) -> None:
-        """Note that a run let go of an integration; does nothing where another run holds it by now."""
-        with self._database.writing() as connection:
-            connection.execute(
-                heartbeats.delete().where(heartbeats.c.integration == name, heartbeats.c.run_id == run_id)
-            )
-
-    def heartbeats(self, *, before: datetime | None = None) -> Sequence[Heartbeat]:
-        """Every running run's last sign of life, oldest first; with `before`, those that have been silent since."""
-        query = sa.select(heartbeats).order_by(heartbeats.c.at)
-        if before is not None:
-            query = query.where(heartbeats.c.at < before)
-        with self._database.reading() as connection:
-            return [Heartbeat(**row) for row in connection.execute(query).mappings()]
 
 
 def _get(connection: sa.Connection, name: str, *, lock: bool = False) -> Integration:

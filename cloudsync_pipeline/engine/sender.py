@@ -194,10 +194,10 @@ class Sender:
                     continue
                 self._count_away(error)
                 outcome = failed(self.session, error, number)
+                if await never_stood(self.session, operation, outcome):
+                    outcome = replace(outcome, gone=True)
             else:
                 self._in_a_row = 0
-            if await never_stood(self.session, operation, outcome):
-                outcome = replace(outcome, gone=True)
             ended = [Done(operation, outcome)]
             if in_doubt and outcome.status is not OutcomeStatus.DONE:
                 known = replace(operation, fingerprint=sent or operation.fingerprint)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cloudsync_pipeline.lake import plans
+from cloudsync_pipeline.lake import plans, sending
 from cloudsync_pipeline.lake.feeding import supersede_plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
 from cloudsync_pipeline.lake.plans import Plan
 
 MODE = "removal"
+
+_TO_SEND = """
+CREATE OR REPLACE TEMP VIEW to_send AS
+SELECT 0 AS stage, 'delete' AS kind, path, NULL AS new_path, size, NULL AS etag, NULL AS version_id,
+       NULL AS content_type, internal_id, fingerprint_kind, fingerprint_value, 'the integration is removed' AS reason,
+       false AS held, NULL AS permissions, NULL AS owner, NULL AS group_name
+FROM files
+WHERE op_id IS DISTINCT FROM 'restored'
+"""
 
 
 def plan_removal(lake: Lake, run_id: str, now: datetime) -> Plan | None:
@@ -21,29 +30,22 @@ def plan_removal(lake: Lake, run_id: str, now: datetime) -> Plan | None:
     plan_id = f"{run_id}-removal"
     base = lake.current_snapshot()
 
+    found = lake.one("SELECT count(*) FROM files WHERE op_id IS DISTINCT FROM 'restored'")
+    files = int(found[0]) if found else 0
+
     def work(connection: Connection) -> None:
         supersede_plans(connection, now)
-        connection.execute(
-            """
-            INSERT INTO operations (op_id, plan_id, seq, stage, kind, path, size, internal_id, fingerprint_kind,
-                                    fingerprint_value, reason, held)
-            SELECT $plan_id || '-' || seq, $plan_id, seq, 0, 'delete', path, size, internal_id, fingerprint_kind,
-                   fingerprint_value, 'the integration is removed', false
-            FROM (SELECT *, row_number() OVER (ORDER BY path) - 1 AS seq FROM files
-                  WHERE op_id IS DISTINCT FROM 'restored')
-            """,
-            {"plan_id": plan_id},
-        )
+        connection.execute(_TO_SEND)
+        sending.store(connection, plan_id, {0: files})
         connection.execute(
             """
             INSERT INTO plans (plan_id, run_id, made_at, mode, base_snapshot, operations, held)
-            SELECT $plan_id, $run_id, $now, $mode, $base, count(*), 0 FROM files
-            WHERE op_id IS DISTINCT FROM 'restored'
+            VALUES ($plan_id, $run_id, $now, $mode, $base, $files, 0)
             """,
-            {"plan_id": plan_id, "run_id": run_id, "now": now, "mode": MODE, "base": base},
+            {"plan_id": plan_id, "run_id": run_id, "now": now, "mode": MODE, "base": base, "files": files},
         )
 
-    if lake.one("SELECT 1 FROM files WHERE op_id IS DISTINCT FROM 'restored' LIMIT 1") is None:
+    if not files:
         return None
     lake.commit(work, run_id=run_id, step="plan", message=MODE, unique=("operations",))
     return plans.get(lake, plan_id)

@@ -119,7 +119,11 @@ def gather(connection: Connection, *, clearing: int, content: int, permissions: 
 
 
 def store(connection: Connection, plan_id: str, stages: dict[int, int]) -> None:
-    """Put what is to be sent into `operations`; `stages` as `gather` told them."""
+    """Put what the view `to_send` holds into `operations`.
+
+    Args:
+        stages: rows of each stage, in the order of stages, as `gather` tells them.
+    """
     first = 0
     for stage, rows in stages.items():
         for span in buckets.spans(connection, f"(SELECT path FROM to_send WHERE stage = {stage})", rows):

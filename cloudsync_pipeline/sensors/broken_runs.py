@@ -58,7 +58,7 @@ def dead_runs(context: dg.SensorEvaluationContext, fleet: FleetResource, control
     settings, now = fleet.load().settings, datetime.now(UTC)
     reported = []
     with control.open() as database:
-        for beat in database.heartbeats(before=now - SILENCE):
+        for beat in database.heartbeats.all(before=now - SILENCE):
             held = wiring.lock_holder(settings, beat.integration, database)
             if held is not None and held.alive and held.run_id == beat.run_id:
                 # Nobody could take its lock over: its process lives here, or its lease (by the database's own clock)
@@ -69,7 +69,7 @@ def dead_runs(context: dg.SensorEvaluationContext, fleet: FleetResource, control
                 text = f"{beat.holder} gave no sign of life since {beat.at:%Y-%m-%d %H:%M:%S} UTC: it died."
                 context.instance.report_run_failed(run, text)
                 reported.append(beat.run_id)
-            database.end_heartbeat(beat.integration, run_id=beat.run_id)
+            database.heartbeats.end(beat.integration, run_id=beat.run_id)
     return dg.SkipReason(f"Reported as failed: {', '.join(reported)}." if reported else "No run died.")
 
 

@@ -126,6 +126,7 @@ class Storage(Protocol):
             NotFound: no such object.
             PreconditionFailed: its ETag is not `if_match`.
             CapabilityMissing: a range was asked for where `ranges` is not declared.
+            BadAnswer, Unreachable: the body of a small object, which may be read at once, was cut off.
         """
         ...
 

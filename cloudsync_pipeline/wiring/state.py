@@ -275,7 +275,7 @@ def _only_writer(folder: Path, name: str, control: Control, *, run_id: str, purp
     from cloudsync_pipeline.control import writer_lock
 
     def tell(holder: Holder) -> None:
-        control.heartbeat(name, run_id=run_id, holder=f"{holder.host}:{holder.pid}", at=holder.heartbeat_at)
+        control.heartbeats.beat(name, run_id=run_id, holder=f"{holder.host}:{holder.pid}", at=holder.heartbeat_at)
 
     with writer_lock(
         folder, integration=name, run_id=run_id, purpose=purpose, leases=control.leases, on_heartbeat=tell
@@ -288,7 +288,7 @@ def _only_writer(folder: Path, name: str, control: Control, *, run_id: str, purp
 
 def _silence(name: str, control: Control, run_id: str) -> None:
     try:
-        control.end_heartbeat(name, run_id=run_id)
+        control.heartbeats.end(name, run_id=run_id)
     except CloudSyncError as error:
         # What was done is done; a heartbeat that is left behind ages, and is cleared as that of a dead run.
         log.warning("The end of run %s could not be told: %s", run_id, error)

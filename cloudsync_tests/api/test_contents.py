@@ -161,7 +161,7 @@ def test_a_run_under_way_is_told_as_running(served: Served) -> None:
     control.ensure("busy")
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     control.record_start("busy", run_id="under-way", mode="reconcile", at=at)
-    control.heartbeat("busy", run_id="under-way", holder="h", at=at)
+    control.heartbeats.beat("busy", run_id="under-way", holder="h", at=at)
     try:
         found = served.get("/runs/under-way")
         assert (found["integration"], found["mode"], found["status"], found["verdict"]) == (
@@ -169,7 +169,7 @@ def test_a_run_under_way_is_told_as_running(served: Served) -> None:
         )  # fmt: skip
         assert served.get("/sync/status")["running"][0]["run_id"] == "under-way"
     finally:
-        control.end_heartbeat("busy", run_id="under-way")
+        control.heartbeats.end("busy", run_id="under-way")
         control.remove("busy", "the test is over")
 
 

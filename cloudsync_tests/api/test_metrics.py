@@ -97,7 +97,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         control.ensure("gone")
         control.remove("gone", "left")
         control.inbox.put("one", [Notice({"n": 1}), Notice({"n": 2})], now=now - timedelta(minutes=5))
-        control.heartbeat("one", run_id="r", holder="h", at=now - timedelta(minutes=2))
+        control.heartbeats.beat("one", run_id="r", holder="h", at=now - timedelta(minutes=2))
         yield served
     forget_logging()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cloudsync_tests.children import python
 
 _HOLDER = """
 import sys
@@ -36,13 +36,7 @@ def another_process(
         folder: the integration's; another one is another machine's.
         url: of the control database that keeps the leases; without one, only this machine is locked.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(folder), integration, run_id, purpose, url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    process = python("-c", _HOLDER, folder, integration, run_id, purpose, url)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

@@ -296,22 +296,25 @@ def test_an_unknown_mode_is_a_mistake_of_the_caller(control: Control) -> None:
 
 
 def test_the_last_heartbeat_of_each_integration_is_kept(control: Control) -> None:
-    control.heartbeat("acme", run_id="run-1", holder="pid 1 on host", at=NOON)
-    control.heartbeat("acme", run_id="run-1", holder="pid 1 on host", at=NOON + MINUTE)
-    control.heartbeat("beta", run_id="run-2", holder="pid 2 on host", at=NOON)
-    assert [(beat.integration, beat.at) for beat in control.heartbeats()] == [("beta", NOON), ("acme", NOON + MINUTE)]
+    control.heartbeats.beat("acme", run_id="run-1", holder="pid 1 on host", at=NOON)
+    control.heartbeats.beat("acme", run_id="run-1", holder="pid 1 on host", at=NOON + MINUTE)
+    control.heartbeats.beat("beta", run_id="run-2", holder="pid 2 on host", at=NOON)
+    assert [(one.integration, one.at) for one in control.heartbeats.all()] == [
+        ("beta", NOON),
+        ("acme", NOON + MINUTE),
+    ]
 
 
 def test_runs_that_fell_silent_are_told_from_those_that_ended(control: Control) -> None:
-    control.heartbeat("acme", run_id="run-1", holder="h", at=NOON)
-    control.heartbeat("beta", run_id="run-2", holder="h", at=NOON)
-    control.end_heartbeat("beta", run_id="run-2")
-    control.heartbeat("gamma", run_id="run-3", holder="h", at=NOON + HOUR)
-    assert [beat.run_id for beat in control.heartbeats(before=NOON + MINUTE)] == ["run-1"]
+    control.heartbeats.beat("acme", run_id="run-1", holder="h", at=NOON)
+    control.heartbeats.beat("beta", run_id="run-2", holder="h", at=NOON)
+    control.heartbeats.end("beta", run_id="run-2")
+    control.heartbeats.beat("gamma", run_id="run-3", holder="h", at=NOON + HOUR)
+    assert [beat.run_id for beat in control.heartbeats.all(before=NOON + MINUTE)] == ["run-1"]
 
 
 def test_a_run_that_was_taken_over_does_not_end_its_successors_heartbeat(control: Control) -> None:
-    control.heartbeat("acme", run_id="run-1", holder="h", at=NOON)
-    control.heartbeat("acme", run_id="run-2", holder="h", at=NOON + MINUTE)
-    control.end_heartbeat("acme", run_id="run-1")
-    assert [beat.run_id for beat in control.heartbeats()] == ["run-2"]
+    control.heartbeats.beat("acme", run_id="run-1", holder="h", at=NOON)
+    control.heartbeats.beat("acme", run_id="run-2", holder="h", at=NOON + MINUTE)
+    control.heartbeats.end("acme", run_id="run-1")
+    assert [beat.run_id for beat in control.heartbeats.all()] == ["run-2"]

@@ -47,7 +47,7 @@ def test_two_may_open_an_empty_database_at_once(url: str) -> None:
 def _request_scans(url: str, count: int) -> None:
     with Control.open(url) as control:
         for n in range(count):
-            control.heartbeat(f"integration-{n}", run_id="r", holder="h", at=datetime.now(UTC))
+            control.heartbeats.beat(f"integration-{n}", run_id="r", holder="h", at=datetime.now(UTC))
             control.request_scan("acme", f"reason {n}")
 
 
@@ -61,7 +61,7 @@ def test_writers_of_several_processes_take_turns(url: str) -> None:
             control.request_scan("acme", "mine")
         other.join()
         assert other.exitcode == 0
-        assert len(control.heartbeats()) == 50
+        assert len(control.heartbeats.all()) == 50
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:

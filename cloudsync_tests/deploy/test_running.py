@@ -177,7 +177,8 @@ def test_several_integrations_run_at_once(whole: Whole) -> None:
     whole.until(lambda: set(whole.runs("initial_sync", dg.DagsterRunStatus.SUCCESS)) == set(WORKING))
     for name in WORKING:
         assert whole.place.files(name) == {"a.txt": "alpha", "folder/b.txt": name}
-    assert whole.instance.get_runs_count() == len(WORKING)
+    # Where the machine is slow, the upkeep that is due once an hour has begun too.
+    assert whole.instance.get_runs_count(dg.RunsFilter(job_name="initial_sync")) == len(WORKING)
     # Dagster's folder can be a mount that is read-only: it makes these two for telemetry, and goes on where it cannot.
     home = {file.name for file in (whole.place.folder.parent / "dagster").iterdir()} - {"logs", ".logs_queue"}
     assert home == {"dagster.yaml", "workspace.yaml"}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import sqlalchemy as sa
 
 from cloudsync_pipeline.devserver import DevServer
 from cloudsync_pipeline.engine.results import Mode, Verdict
+from cloudsync_tests.children import python
 from cloudsync_tests.control import postgres
 from cloudsync_tests.devserver.client import save
 from cloudsync_tests.e2e.builders import a_deployment, held, into_server, on_servers
@@ -91,13 +89,7 @@ def test_a_writer_that_was_paused_beyond_its_lease_neither_sends_nor_commits_any
     # A file: where there is none DuckDB takes it for a person's session, and draws its progress between the lines.
     script = tmp_path / "first.py"
     script.write_text(_FIRST, encoding="utf-8")
-    first = subprocess.Popen(
-        [sys.executable, script, str(machines[0].config), name, how, str(LEASE)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    first = python(script, machines[0].config, name, how, str(LEASE))
     try:
         assert first.stdin is not None
         assert first.stdout is not None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -17,6 +14,7 @@ from cloudsync_pipeline.core.errors import CommitFailed, LockLost, StateError, S
 from cloudsync_pipeline.core.keys import escape
 from cloudsync_pipeline.lake import Connection, Lake, commit
 from cloudsync_pipeline.lake.faults import translate
+from cloudsync_tests.children import python
 from cloudsync_tests.hostile_keys import HOSTILE_KEYS
 from cloudsync_tests.lake.builders import OWE, a_lake, parquet_files, paths, put_files, run_sql
 from cloudsync_tests.lake.places import Place
@@ -256,12 +254,7 @@ def test_a_writer_killed_amid_commits_leaves_a_lake_that_opens_and_agrees_with_i
     a_lake(where).close()
     told = -1
     for commits in (1, 7):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, pickle.dumps(where).hex()],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        writer = python("-c", _WRITER, pickle.dumps(where).hex())
         assert writer.stdout is not None
         for _ in range(commits):
             told = int(writer.stdout.readline())

@@ -12,7 +12,8 @@ from cloudsync_pipeline.core.guard import Judgement
 from cloudsync_pipeline.lake import Connection, Lake, buckets, planning
 from cloudsync_pipeline.lake.buckets import Span, within
 from cloudsync_pipeline.lake.planning import Planned, PlanRules
-from cloudsync_tests.lake.builders import NOON
+from cloudsync_pipeline.lake.removal import plan_removal
+from cloudsync_tests.lake.builders import NOON, put_files, run_sql
 
 _OBJECT = "INSERT INTO objects (key, size, etag, observed_at) VALUES (?, ?, ?, ?)"
 _FILE = (
@@ -100,6 +101,21 @@ def test_a_stage_of_very_many_operations_is_never_sorted_at_once(tmp_path: Path)
         rows = lake.scalar("SELECT count(*) FROM operations")
     assert max(count for *_, count in pieces) < rows / 4
     assert all(last - first == count - 1 for _, _, first, last, count in pieces)
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_the_deletes_of_a_removal_are_numbered_without_gaps_by_path(lake: Lake) -> None:
+    paths = [f"f{number:02}" for number in range(60)]
+    put_files(lake, *paths)
+    run_sql(lake, "UPDATE files SET op_id = 'restored' WHERE path = 'f07'")
+    plan = plan_removal(lake, "run", NOON)
+    assert plan is not None
+    assert plan.operations == 59
+    rows = lake.read("SELECT seq, path, op_id, kind, size FROM operations ORDER BY seq")
+    wanted = [path for path in paths if path != "f07"]
+    assert rows == [(n, path, f"run-removal-{n}", "delete", 1) for n, path in enumerate(wanted)]
+    files = [row[0] for row in lake.read("SELECT data_file FROM ducklake_list_files('lake', 'operations')")]
+    assert len(files) > 4
 
 
 HOSTILE = ["a", "a'b", "a//b", "/a", "ü", "u\u0308", "\U0001f600", "\x01", "z" * 900, " ", "%", "$low", "a"]

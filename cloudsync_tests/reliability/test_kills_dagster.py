@@ -61,7 +61,7 @@ def test_a_run_killed_in_each_of_its_steps(runs: Runs, monkeypatch: pytest.Monke
 
         assert runs.status(run_id) is dg.DagsterRunStatus.FAILURE
         with runs.fleet.control() as control:
-            assert control.heartbeats() == []
+            assert control.heartbeats.all() == []
             known = control.get(NAME)
         assert (known.last_run_id, known.last_verdict) == (run_id, "failed")
         assert known.initial_next_try is not None

@@ -82,7 +82,7 @@ class TestDeadRuns:
     def test_a_silent_run_is_reported_as_failed_once(self, fleet: FleetOfTests) -> None:
         run = a_run(fleet, "acme", dg.DagsterRunStatus.STARTED)
         with fleet.control() as control:
-            control.heartbeat("acme", run_id=run.run_id, holder="worker-7:123", at=LONG_AGO)
+            control.heartbeats.beat("acme", run_id=run.run_id, holder="worker-7:123", at=LONG_AGO)
 
         tick(dead_runs, fleet)
 
@@ -92,12 +92,12 @@ class TestDeadRuns:
         events = [entry.dagster_event for entry in fleet.instance.all_logs(run.run_id) if entry.dagster_event]
         assert "worker-7:123 gave no sign of life" in (events[-1].message or "")
         with fleet.control() as control:
-            assert control.heartbeats() == []
+            assert control.heartbeats.all() == []
 
     def test_one_that_gives_signs_of_life_goes_on(self, fleet: FleetOfTests) -> None:
         run = a_run(fleet, "acme", dg.DagsterRunStatus.STARTED)
         with fleet.control() as control:
-            control.heartbeat("acme", run_id=run.run_id, holder="worker-7:123", at=datetime.now(UTC))
+            control.heartbeats.beat("acme", run_id=run.run_id, holder="worker-7:123", at=datetime.now(UTC))
 
         tick(dead_runs, fleet)
 
@@ -110,7 +110,7 @@ class TestDeadRuns:
     ) -> None:
         run = a_run(fleet, "acme", dg.DagsterRunStatus.STARTED)
         with fleet.control() as control:
-            control.heartbeat("acme", run_id=run.run_id, holder="here:1", at=LONG_AGO)
+            control.heartbeats.beat("acme", run_id=run.run_id, holder="here:1", at=LONG_AGO)
         folder = fleet.load().settings.integration_folder("acme")
 
         with writer_lock(folder, integration="acme", run_id=run.run_id, purpose="sync"):
@@ -122,9 +122,9 @@ class TestDeadRuns:
 
     def test_what_a_killed_command_left_behind_is_cleared(self, fleet: FleetOfTests) -> None:
         with fleet.control() as control:
-            control.heartbeat("acme", run_id="no-run-of-dagster", holder="here:1", at=LONG_AGO)
+            control.heartbeats.beat("acme", run_id="no-run-of-dagster", holder="here:1", at=LONG_AGO)
 
         tick(dead_runs, fleet)
 
         with fleet.control() as control:
-            assert control.heartbeats() == []
+            assert control.heartbeats.all() == []

@@ -18,7 +18,7 @@ from cloudsync_pipeline.storage.s3 import S3Storage
 from cloudsync_pipeline.storage.s3.settings import S3Address
 from cloudsync_pipeline.transport.http import HttpClient
 from cloudsync_pipeline.transport.sigv4 import UNSIGNED_PAYLOAD, Signer
-from cloudsync_tests.contracts.storage import StorageSubject
+from cloudsync_tests.contracts.subject import StorageSubject
 from cloudsync_tests.hostile_keys import HOSTILE_KEYS, LOCAL, keys_for
 from cloudsync_tests.servers import S3Server
 

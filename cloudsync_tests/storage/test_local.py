@@ -18,7 +18,7 @@ from cloudsync_pipeline.core.errors import (
     Unavailable,
 )
 from cloudsync_pipeline.storage.local import LocalStorage
-from cloudsync_tests.contracts.storage import content_of, keys_of, rows_of
+from cloudsync_tests.contracts.subject import content_of, keys_of, rows_of
 
 
 def head(root: Path, key: str) -> object:

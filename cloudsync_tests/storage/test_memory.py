@@ -19,7 +19,7 @@ from cloudsync_pipeline.core.errors import (
 from cloudsync_pipeline.core.faults import Corrupt, LoseAnswer, Truncate
 from cloudsync_pipeline.storage.base import StorageCapabilities
 from cloudsync_pipeline.storage.memory import MemoryBucket, MemoryStorage
-from cloudsync_tests.contracts.storage import batches_of, content_of, keys_of
+from cloudsync_tests.contracts.subject import batches_of, content_of, keys_of
 
 
 def a_storage(**contents: bytes) -> MemoryStorage:

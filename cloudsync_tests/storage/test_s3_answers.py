@@ -24,7 +24,7 @@ from cloudsync_pipeline.core.errors import (
 from cloudsync_pipeline.core.records import StorageObject
 from cloudsync_pipeline.storage.s3 import S3Settings, S3Storage
 from cloudsync_pipeline.transport.settings import HttpSettings
-from cloudsync_tests.contracts.storage import batches_of, content_of
+from cloudsync_tests.contracts.subject import batches_of, content_of
 from cloudsync_tests.scripted import Asked, Reply, Script, Then, in_turn, scripted
 from cloudsync_tests.storage.test_s3_errors import document
 from cloudsync_tests.storage.test_s3_listing import a_page

@@ -11,7 +11,7 @@ from cloudsync_pipeline.core.errors import AccessDenied, ContainerNotFound
 from cloudsync_pipeline.storage.base import Storage
 from cloudsync_pipeline.storage.s3 import S3Storage
 from cloudsync_pipeline.storage.s3.reading import SMALL
-from cloudsync_tests.contracts.storage import content_of, rows_of, with_storage
+from cloudsync_tests.contracts.subject import content_of, rows_of, with_storage
 from cloudsync_tests.servers import S3Server
 from cloudsync_tests.storage.subjects import send
 
