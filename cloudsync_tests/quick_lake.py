@@ -133,6 +133,7 @@ class QuickLake(Lake):
         message: str = "",
         info: Mapping[str, Any] | None = None,
         unique: Sequence[str] = (),
+        rows: int = 0,
     ) -> T:
         with self._writing:
             if self.before_commit is not None:

@@ -23,7 +23,11 @@ KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Settings of an instance, as `attach.connect` takes them, and the lake that it is for, keys included."""
+    """Settings of an instance, as `attach.connect` takes them, and the lake that it is for, keys included.
+
+    Attributes:
+        threads: that it may be given.
+    """
 
     memory_limit: str | None
     threads: int
@@ -36,7 +40,7 @@ _guard = threading.Lock()
 
 
 def borrow(kind: Kind) -> duckdb.DuckDBPyConnection:
-    """An instance of this kind, kept or new.
+    """An instance of this kind, kept or new, with one thread: its lake takes the others when there is work for them.
 
     Raises:
         StateError: an extension cannot be loaded.
@@ -47,7 +51,7 @@ def borrow(kind: Kind) -> duckdb.DuckDBPyConnection:
             if known == key:
                 del _kept[index]
                 return connection
-    connection = connect(memory_limit=kind.memory_limit, threads=kind.threads, temp_directory=kind.temp_directory)
+    connection = connect(memory_limit=kind.memory_limit, threads=1, temp_directory=kind.temp_directory)
     try:
         for name in kind.location.extensions:
             load_extension(connection, name)

@@ -67,6 +67,7 @@ def merge_listing(
         message=f"listing {listing.listing_id} of {listing.objects} objects",
         # That no key of `objects` stands twice is seen to by `_find_changed`, in the same scan of the keys.
         unique=("owed",),
+        rows=listing.objects,
     )
 
 

@@ -119,7 +119,7 @@ def make(
         result.append(planned)
 
     try:
-        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"))
+        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=outlook.due)
     except _DryRunOver:
         pass
     return result[-1]

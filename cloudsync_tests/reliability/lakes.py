@@ -49,10 +49,11 @@ class RealLake(Lake):
         message: str = "",
         info: Mapping[str, Any] | None = None,
         unique: Sequence[str] = (),
+        rows: int = 0,
     ) -> T:
         if self.before_commit is not None:
             self.before_commit(step)
-        result = super().commit(work, run_id=run_id, step=step, message=message, info=info, unique=unique)
+        result = super().commit(work, run_id=run_id, step=step, message=message, info=info, unique=unique, rows=rows)
         if self.after_commit is not None:
             self.after_commit(step)
         return result
