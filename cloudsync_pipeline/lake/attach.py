@@ -1,7 +1,6 @@
 """Opens a DuckDB connection with a lake attached to it as the catalog `lake`.
 
-Extensions are loaded from their wheels by file, so that an installation needs no network; DuckDB
-checks their signature as it does for downloaded ones.
+Extensions are loaded from their wheels by file, so that an installation needs no network.
 """
 
 from __future__ import annotations
@@ -21,38 +20,55 @@ METADATA = f"__ducklake_metadata_{CATALOG}"
 """DuckLake's own tables (DuckLake specification, "Tables"), as DuckDB names their catalog."""
 
 
-def connect(*, memory_limit: str | None, threads: int, temp_directory: Path | None) -> duckdb.DuckDBPyConnection:
+def connect(
+    *,
+    memory_limit: str | None,
+    threads: int,
+    temp_directory: Path | None,
+    extensions: Sequence[str] = (),
+    wheels_are_trusted: bool = True,
+) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB that never downloads or loads an extension by itself.
+
+    What comes in wheels is loaded as Python loads a package's other libraries, DuckDB itself among them: pip compared
+    the wheel with its hash when it was installed. To have DuckDB check the signature as well takes it a quarter of a
+    second in each process, half of one in CPU time; `cloudsync test` does. Whatever else is loaded, here or later on
+    this connection, must be signed.
 
     Args:
         memory_limit: as DuckDB spells it ("512MB"); None for DuckDB's own default.
         threads: worker threads, at least 1.
         temp_directory: where large sorts and joins spill; None for nowhere.
+        extensions: to load, in this order, by their names with underscores ("sqlite_scanner"): from its wheel, else
+            from DuckDB's own extension folder, else from the network.
+        wheels_are_trusted: False has DuckDB check what comes in wheels, too.
+
+    Raises:
+        StateError: one is not signed, or neither installed nor to be downloaded; the message names its package.
     """
+    shipped = {name: _in_wheel(name) for name in extensions}
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "allow_unsigned_extensions": False,
+        "allow_unsigned_extensions": wheels_are_trusted and all(shipped.values()),
         "threads": threads,
         "temp_directory": str(temp_directory) if temp_directory else "",
     }
     if memory_limit is not None:
         settings["memory_limit"] = memory_limit
     connection = duckdb.connect(":memory:", config=settings)
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    try:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        for name, file in shipped.items():
+            _load(connection, name, file)
+        connection.execute("SET GLOBAL allow_unsigned_extensions = false")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Load a DuckDB extension from its wheel, else from DuckDB's own extension folder, else from the network.
-
-    Args:
-        name: the extension's name, with underscores ("sqlite_scanner").
-
-    Raises:
-        StateError: it is not installed and cannot be downloaded; the message names the package to install.
-    """
-    shipped = _in_wheel(name)
+def _load(connection: duckdb.DuckDBPyConnection, name: str, shipped: Path | None) -> None:
     try:
         if shipped is not None:
             connection.execute(f"LOAD {literal(str(shipped))}")

@@ -11,6 +11,9 @@ from cloudsync_pipeline.lake.lake import Connection
 from cloudsync_pipeline.lake.observing import EQUAL, NOT_CONTENT, PARKED
 from cloudsync_pipeline.lake.owed import DUE
 
+FEW = 10_000
+"""Up to so many debts, their paths are looked for first, and what else is known of them is read only where they lie."""
+
 
 def look_up(connection: Connection, now: datetime, *, failed_in: str | None) -> Sequence[Span]:
     """`debts` that are to be planned; returns the spans of paths in which they can be looked at in memory.
@@ -37,8 +40,9 @@ def classify(
 ) -> None:
     """`due`: the debts of content, with what is known of their paths, and what would pay each.
 
-    Of the large tables only these columns are read, and once, where they are sorted by path.
+    Of the large tables only these columns are read, where they are sorted by path.
     """
+    few = len(spans) == 1 and _few_debts(connection)
     may_be_md5 = "regexp_full_match(o.etag, '[0-9a-f]{32}')" if etag_may_be_md5 else "false"
     into = "CREATE OR REPLACE TEMP TABLE due AS"
     for span in spans:
@@ -65,16 +69,30 @@ def classify(
             FROM mine w
             LEFT JOIN (
                 SELECT key, size, etag, version_id, content_type, fingerprint_kind, fingerprint_value FROM objects
-                SEMI JOIN mine ON mine.path = objects.key WHERE {within("key")}
+                SEMI JOIN {_there("objects", "key", few)} m ON m.path = objects.key WHERE {within("key")}
             ) o ON o.key = w.path
             LEFT JOIN (
                 SELECT path, internal_id, size, source_etag, fingerprint_kind, fingerprint_value, op_id FROM files
-                SEMI JOIN mine USING (path) WHERE {within("path")}
+                SEMI JOIN {_there("files", "path", few)} m ON m.path = files.path WHERE {within("path")}
             ) f ON f.path = w.path
             """,
             {"keep": keep_deleted, "delete": delete, **span.ends},
         )
         into = "INSERT INTO due"
+
+
+def _few_debts(connection: Connection) -> bool:
+    found = connection.execute("SELECT count(*) FROM debts").fetchone()
+    return found is not None and found[0] <= FEW
+
+
+def _there(table: str, column: str, few: bool) -> str:
+    """The paths of `mine`; where they are few, those that the table has: it is read from the first to the last of them,
+    and paths that it does not have, such as those of new objects, would stretch that over all of it.
+    """
+    if not few:
+        return "mine"
+    return f"(SELECT {column} AS path FROM {table} SEMI JOIN mine ON mine.path = {table}.{column})"
 
 
 def _find_failed(connection: Connection, run_id: str | None) -> None:

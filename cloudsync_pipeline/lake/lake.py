@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from cloudsync_pipeline.core.errors import StateError
-from cloudsync_pipeline.lake import instances, schema, versions
-from cloudsync_pipeline.lake.attach import CATALOG
+from cloudsync_pipeline.lake import schema, versions
+from cloudsync_pipeline.lake.attach import CATALOG, connect
 from cloudsync_pipeline.lake.commit import commit
 from cloudsync_pipeline.lake.faults import translate, translated
-from cloudsync_pipeline.lake.instances import Kind
 from cloudsync_pipeline.lake.location import Folder, Location
+from cloudsync_pipeline.lake.threads import threads_for
 from cloudsync_pipeline.lake.unseen import pandas_unseen
 from cloudsync_pipeline.lake.versions import Change, Snapshot
 
@@ -37,9 +36,6 @@ Params = Sequence[Any] | Mapping[str, Any]
 Connection = DuckDBPyConnection
 
 _ROWS = 10_000
-MANY_ROWS = 300_000
-"""Below, one thread of DuckDB is as quick as two, and takes half the CPU time: of a small sync nearly all of it goes to
-statements that look at a few rows, and threads that wait for work are not idle."""
 
 
 class Lake:
@@ -49,10 +45,10 @@ class Lake:
         self,
         connection: Connection,
         *,
-        kind: Kind,
         location: Location,
         integration: str,
         read_only: bool,
+        threads: int,
         fence: Callable[[Connection], None] | None = None,
         renew: Callable[[], None],
     ) -> None:
@@ -65,7 +61,7 @@ class Lake:
         self._fence = fence
         self._renew = renew
         self._root = connection
-        self._kind = kind
+        self._threads = threads
         self._writing = threading.RLock()
         self._within_commit = False
         self._cursors = threading.Lock()
@@ -93,7 +89,7 @@ class Lake:
             integration: whose lake it is, for messages.
             read_only: open for reading, beside any writer; nothing is created or migrated.
             memory_limit: of DuckDB, as it spells it; None for DuckDB's own default.
-            threads: of DuckDB, at most; see `MANY_ROWS`.
+            threads: of DuckDB, at most; see `threads.MANY_ROWS`.
             create: make a lake where there is none.
             fence: called in every commit with its connection; raises LockLost to stop it.
             fence_number: the writer's own, greater than that of every writer before; None joins whoever writes.
@@ -122,16 +118,20 @@ class Lake:
         if not read_only:
             for name in ("staging", "tmp"):
                 (location.folder / name).mkdir(parents=True, exist_ok=True)
-        kind = Kind(memory_limit, threads, location.folder / "tmp", location)
-        connection = instances.borrow(kind)
+        connection = connect(
+            memory_limit=memory_limit,
+            threads=1,
+            temp_directory=location.folder / "tmp",
+            extensions=location.extensions,
+        )
         try:
             renew = location.attach(connection, read_only=read_only, integration=integration, fence=fence_number)
             lake = cls(
                 connection,
-                kind=kind,
                 location=location,
                 integration=integration,
                 read_only=read_only,
+                threads=threads,
                 fence=fence,
                 renew=renew,
             )
@@ -177,7 +177,7 @@ class Lake:
             info: kept with the snapshot as JSON.
             unique: tables in which no key may stand twice afterwards (`schema.ONE_ROW_EACH` has the keys). Only
                 keys of rows written here are looked at: at most one scan of the key column.
-            rows: how many are looked at, about: from `MANY_ROWS` on, by all of DuckDB's threads.
+            rows: how many are looked at, about: from `threads.MANY_ROWS` on, by all of DuckDB's threads.
 
         Returns:
             What `work` returned. A commit that changed nothing makes no snapshot.
@@ -195,7 +195,7 @@ class Lake:
             self._within_commit = True
             try:
                 self._renew()
-                with self._threads_for(rows):
+                with threads_for(rows, self._writer, self._threads):
                     return commit(
                         self._writer,
                         work,
@@ -300,9 +300,8 @@ class Lake:
             idle, self._idle = self._idle, []
         if done:
             return
-        for cursor in (*idle, self._writer):
+        for cursor in (*idle, self._writer, self._root):
             cursor.close()
-        instances.give_back(self._root, self._kind)
 
     def __enter__(self) -> Self:
         return self
@@ -311,18 +310,6 @@ class Lake:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @contextmanager
-    def _threads_for(self, rows: int) -> Iterator[None]:
-        if rows < MANY_ROWS or self._kind.threads < 2:
-            yield
-            return
-        self._writer.execute(f"SET threads = {self._kind.threads}")
-        try:
-            yield
-        finally:
-            with suppress(duckdb.Error):  # Of a connection that was ended, as its next use will tell.
-                self._writer.execute("SET threads = 1")
 
     def _cursor(self) -> Connection:
         cursor = self._root.cursor()

@@ -189,15 +189,23 @@ def record_unanswered(
 
 
 def _observe(connection: Connection, asked_at: datetime, now: datetime) -> Merged:
+    # A join reads the other columns from the first to the last of its keys: the keys of new objects, which may lie
+    # anywhere, are left out of it first.
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE met AS
+        SELECT key, size, etag FROM objects SEMI JOIN (SELECT key FROM objects SEMI JOIN seen USING (key)) USING (key)
+        """
+    )
     row = connection.execute(
         """
         SELECT count(*) FILTER (WHERE s.present AND o.key IS NULL),
                count(*) FILTER (WHERE s.present AND (o.etag <> s.etag OR o.size <> s.size)),
                count(*) FILTER (WHERE NOT s.present AND o.key IS NOT NULL)
-        FROM seen s LEFT JOIN objects o ON o.key = s.key
+        FROM seen s LEFT JOIN met o ON o.key = s.key
         """
     ).fetchone() or (0, 0, 0)
-    connection.execute("DELETE FROM objects WHERE key IN (SELECT key FROM seen)")
+    connection.execute("DELETE FROM objects WHERE key IN (SELECT key FROM met)")
     connection.execute(f"INSERT INTO objects ({COLUMNS}) SELECT {COLUMNS} FROM seen WHERE present")
     connection.execute(
         "UPDATE owed SET observed_at = ? WHERE aspect = 'content' AND path IN (SELECT key FROM seen)", [asked_at]

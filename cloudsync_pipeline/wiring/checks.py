@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cloudsync_pipeline.core.errors import CloudSyncError
 from cloudsync_pipeline.wiring.ends import open_feed, open_file_manager, open_storage
-from cloudsync_pipeline.wiring.state import has_lake, open_control, open_lake
+from cloudsync_pipeline.wiring.state import has_lake, lake_location, open_control, open_lake
 
 if TYPE_CHECKING:
     from cloudsync_pipeline.config import Fleet
@@ -36,6 +36,18 @@ def check_control(fleet: Fleet) -> Checked:
     except CloudSyncError as error:
         return Checked(None, "control database", error=error)
     return Checked(None, "control database", f"{count} integrations known")
+
+
+def check_extensions(fleet: Fleet) -> Checked:
+    """DuckDB's extensions, and its signature of each."""
+    from cloudsync_pipeline.lake.attach import connect
+
+    try:
+        names = lake_location(fleet.settings, "any").extensions
+        connect(memory_limit=None, threads=1, temp_directory=None, extensions=names, wheels_are_trusted=False).close()
+    except CloudSyncError as error:
+        return Checked(None, "DuckDB extensions", error=error)
+    return Checked(None, "DuckDB extensions", f"{', '.join(names)}, as DuckDB signed them")
 
 
 def check_configuration(fleet: Fleet, name: str) -> Checked:

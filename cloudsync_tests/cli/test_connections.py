@@ -23,7 +23,15 @@ def test_all_is_well(place: Place, seaweedfs: S3Server, tmp_path: Path) -> None:
     assert ran.code == 0, ran.out
     lines = ran.out.splitlines()
     assert all(line.startswith("ok    ") for line in lines)
-    for what in ("control database", "configuration", "storage", "file manager", "event feed", "stored state"):
+    for what in (
+        "control database",
+        "DuckDB extensions",
+        "configuration",
+        "storage",
+        "file manager",
+        "event feed",
+        "stored state",
+    ):
         assert sum(what in line for line in lines) == 1, what
 
 
@@ -60,6 +68,7 @@ def test_json_has_the_documented_shape(place: Place) -> None:
     assert (document["ok"], document["exit_code"]) == (False, 6)
     assert {one["check"]: one["ok"] for one in document["checks"]} == {
         "control database": True,
+        "DuckDB extensions": True,
         "configuration": True,
         "storage": False,
         "file manager": True,

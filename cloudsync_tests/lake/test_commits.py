@@ -13,8 +13,7 @@ import pytest
 
 from cloudsync_pipeline.core.errors import CommitFailed, LockLost, StateError, StorageFull
 from cloudsync_pipeline.core.keys import escape
-from cloudsync_pipeline.lake import Connection, Lake, commit
-from cloudsync_pipeline.lake import lake as lake_module
+from cloudsync_pipeline.lake import Connection, Lake, commit, threads
 from cloudsync_pipeline.lake.faults import translate
 from cloudsync_tests.children import python
 from cloudsync_tests.hostile_keys import HOSTILE_KEYS
@@ -270,18 +269,18 @@ def test_a_writer_killed_amid_commits_leaves_a_lake_that_opens_and_agrees_with_i
             run_sql(lake, "DELETE FROM files WHERE starts_with(path, 'after')")
 
 
-@pytest.mark.parametrize(("rows", "threads"), [(0, 1), (9, 1), (10, 2)])
+@pytest.mark.parametrize(("rows", "wanted"), [(0, 1), (9, 1), (10, 2)])
 def test_only_a_commit_that_looks_at_many_rows_has_more_than_one_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, threads: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, wanted: int
 ) -> None:
-    monkeypatch.setattr(lake_module, "MANY_ROWS", 10)
+    monkeypatch.setattr(threads, "MANY_ROWS", 10)
 
     def at_work(connection: Connection) -> int:
         return int(connection.execute("SELECT current_setting('threads')").fetchone()[0])  # type: ignore[index]
 
-    for _ in range(2):  # The second one on the instance that was kept.
-        with a_lake(tmp_path / "lake", threads=2) as lake:
-            assert lake.commit(at_work, run_id="run", step="count", rows=rows) == threads
+    with a_lake(tmp_path / "lake", threads=2) as lake:
+        for _ in range(2):
+            assert lake.commit(at_work, run_id="run", step="count", rows=rows) == wanted
             assert lake.scalar("SELECT current_setting('threads')") == 1
             with pytest.raises(ZeroDivisionError):
                 lake.commit(lambda _: 1 // 0, run_id="run", step="fail", rows=rows)

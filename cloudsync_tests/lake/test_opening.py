@@ -10,8 +10,9 @@ import duckdb
 import pytest
 
 from cloudsync_pipeline.core.errors import SchemaTooNew, StateError
+from cloudsync_pipeline.lake import attach as attach_module
 from cloudsync_pipeline.lake import schema
-from cloudsync_pipeline.lake.attach import attach, connect, load_extension
+from cloudsync_pipeline.lake.attach import attach, connect
 from cloudsync_pipeline.storage.base import LISTING_SCHEMA
 from cloudsync_tests.lake.builders import a_lake, moved, paths, put_files, run_sql
 from cloudsync_tests.lake.places import Place, Servers
@@ -98,9 +99,7 @@ def test_a_newer_schema_is_refused(place: Place) -> None:
 
 
 def test_a_lake_whose_making_was_interrupted_before_its_tables_is_finished(tmp_path: Path) -> None:
-    connection = connect(memory_limit=None, threads=1, temp_directory=None)
-    load_extension(connection, "sqlite_scanner")
-    load_extension(connection, "ducklake")
+    connection = connect(memory_limit=None, threads=1, temp_directory=None, extensions=("sqlite_scanner", "ducklake"))
     attach(connection, f"sqlite:{tmp_path}/catalog.sqlite", f"{tmp_path}/data/", read_only=False, integration="acme")
     connection.close()
     with pytest.raises(StateError, match="must be migrated"):
@@ -174,29 +173,49 @@ def test_no_extension_is_fetched_by_itself_and_none_is_loaded_unsigned(place: Pl
     assert set(files) == set(lake.location.extensions)
 
 
-def test_an_extension_that_was_tampered_with_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cloudsync_pipeline.lake import attach as module
+class Offline:
+    """A DuckDB without a network."""
 
-    real = module._in_wheel("sqlite_scanner")
+    def __init__(self, _name: str, config: dict[str, object]) -> None:
+        self.unsigned = config["allow_unsigned_extensions"]
+
+    def execute(self, sql: str) -> None:
+        if sql.startswith("INSTALL"):
+            raise duckdb.HTTPException(f"no network for {sql}, unsigned {self.unsigned}")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_library_that_is_loaded_later_must_be_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = attach_module._in_wheel("ducklake")
     assert real is not None
     content = bytearray(real.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    content[-1] ^= 0xFF  # Of its signature: the library itself would load.
     forged = tmp_path / real.name
     forged.write_bytes(content)
-    monkeypatch.setattr(module, "_in_wheel", lambda name: forged)
-    connection = connect(memory_limit=None, threads=1, temp_directory=None)
-    with pytest.raises(StateError, match=r"sqlite_scanner could not be loaded.*signature"):
-        load_extension(connection, "sqlite_scanner")
+    connection = connect(memory_limit=None, threads=1, temp_directory=None, extensions=["sqlite_scanner"])
+    with pytest.raises(duckdb.IOException, match="signature"):
+        connection.execute(f"LOAD '{forged}'")
+    with pytest.raises(duckdb.InvalidInputException, match="allow_unsigned_extensions"):
+        connection.execute("SET GLOBAL allow_unsigned_extensions = true")
     connection.close()
+    # And at once, where the wheels are not trusted.
+    monkeypatch.setattr(attach_module, "_in_wheel", lambda _: forged)
+    with pytest.raises(StateError, match=r"ducklake could not be loaded.*signature"):
+        connect(memory_limit=None, threads=1, temp_directory=None, extensions=["ducklake"], wheels_are_trusted=False)
+
+
+def test_where_one_extension_comes_in_no_wheel_all_must_be_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = attach_module._in_wheel
+    monkeypatch.setattr(attach_module, "_in_wheel", lambda name: real(name) if name == "ducklake" else None)
+    monkeypatch.setattr(duckdb, "connect", Offline)
+    with pytest.raises(StateError, match="unsigned False"):
+        connect(memory_limit=None, threads=1, temp_directory=None, extensions=["ducklake", "sqlite_scanner"])
 
 
 def test_an_extension_that_cannot_be_had_is_an_error_that_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cloudsync_pipeline.lake import attach as module
-
-    class Offline:
-        def execute(self, sql: str) -> None:
-            raise duckdb.HTTPException(f"no network for {sql}")
-
-    monkeypatch.setattr(module, "_in_wheel", lambda name: None)
+    monkeypatch.setattr(attach_module, "_in_wheel", lambda name: None)
+    monkeypatch.setattr(duckdb, "connect", Offline)
     with pytest.raises(StateError, match=rf"pip install duckdb-extension-sqlite-scanner=={duckdb.__version__}"):
-        load_extension(Offline(), "sqlite_scanner")  # type: ignore[arg-type]
+        connect(memory_limit=None, threads=1, temp_directory=None, extensions=["sqlite_scanner"])

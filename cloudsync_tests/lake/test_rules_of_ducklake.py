@@ -18,7 +18,7 @@ import pytest
 from cloudsync_pipeline.core.errors import SnapshotGone, StateError
 from cloudsync_pipeline.core.keys import escape, unescape
 from cloudsync_pipeline.lake import Lake, commit
-from cloudsync_pipeline.lake.attach import METADATA, connect, load_extension
+from cloudsync_pipeline.lake.attach import METADATA, connect
 from cloudsync_pipeline.lake.leftovers import remove_orphans, remove_released
 from cloudsync_pipeline.lake.maintenance import SNAPSHOTS_YOUNGEST, compact, expire
 from cloudsync_tests.lake.builders import (
@@ -44,9 +44,9 @@ def folder(tmp_path: Path) -> Path:
 
 def a_ducklake(folder: Path, *options: str) -> duckdb.DuckDBPyConnection:
     """A DuckLake as it comes, with its catalog in SQLite."""
-    connection = connect(memory_limit="256MB", threads=1, temp_directory=None)
-    for name in ("sqlite_scanner", "ducklake"):
-        load_extension(connection, name)
+    connection = connect(
+        memory_limit="256MB", threads=1, temp_directory=None, extensions=("sqlite_scanner", "ducklake")
+    )
     wanted = ", ".join((f"DATA_PATH '{folder}/data/'", "META_BUSY_TIMEOUT 10000", "META_JOURNAL_MODE 'WAL'", *options))
     connection.execute(f"ATTACH 'ducklake:sqlite:{folder}/catalog.sqlite' AS lake ({wanted})")
     connection.execute("USE lake")

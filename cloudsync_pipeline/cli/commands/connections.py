@@ -28,7 +28,8 @@ def add_to(app: typer.Typer) -> None:
 def check_connections(context: typer.Context, integration: Integrations = None, json: Json = False) -> None:
     """Check every connection.
 
-    From end to end: control database, configuration, storage, file manager, event feed, stored state.
+    From end to end: control database, DuckDB's extensions, configuration, storage, file manager, event feed, stored
+    state.
     """
     fleet = invocation.of(context, json=json).fleet()
     names = invocation.selected(fleet, integration)
@@ -72,6 +73,7 @@ async def _each(fleet: Fleet, names: Sequence[str]) -> AsyncIterator[Checked]:
     from cloudsync_pipeline.wiring import checks
 
     yield checks.check_control(fleet)
+    yield checks.check_extensions(fleet)
     for name in names:
         configuration = checks.check_configuration(fleet, name)
         yield configuration
