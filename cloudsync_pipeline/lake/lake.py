@@ -19,7 +19,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from cloudsync_pipeline.core.errors import StateError
-from cloudsync_pipeline.lake import schema, versions
+from cloudsync_pipeline.lake import schema, tidying, versions
 from cloudsync_pipeline.lake.attach import CATALOG, connect
 from cloudsync_pipeline.lake.commit import commit
 from cloudsync_pipeline.lake.faults import translate, translated
@@ -208,6 +208,17 @@ class Lake:
                     )
             finally:
                 self._within_commit = False
+
+    def tidy(self, run_id: str) -> Mapping[str, tuple[int, int]]:
+        """Join small data files where a table has gathered many, in one commit; every snapshot reads as before.
+
+        Returns:
+            Small files before and after, for each table that was looked at; empty where none has many.
+
+        Raises:
+            StateError: as of a commit; nothing was changed.
+        """
+        return tidying.tidy(self, run_id)
 
     # --- reading --------------------------------------------------------------------------------
 
