@@ -115,10 +115,6 @@ class QuickLake(Lake):
         for cursor in (*self._idle, self._writer, self._root):
             cursor.close()
 
-    def tidy(self, run_id: str) -> Mapping[str, tuple[int, int]]:
-        """Tables in memory have no files."""
-        return {}
-
     def again(self) -> QuickLake:
         """The same tables, as a process sees them that opens them after this one died."""
         return QuickLake(self._root.cursor(), self.folder, self._versions)

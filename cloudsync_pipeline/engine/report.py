@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -26,8 +25,6 @@ from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.engine.status import status
 from cloudsync_pipeline.lake import owed, runs
 
-log = logging.getLogger(__name__)
-
 SERVICE = "cloudsync_pipeline"
 
 
@@ -49,17 +46,7 @@ async def report(session: Session, *, run_id: str, error: CloudSyncError | None 
         _tell_control(session, session.control, result, now)
         if error is not None and error.retry_after is not None:
             session.control.put_off(session.integration, error.retry_after, now=now)
-    if error is None:
-        _tidy(session, run_id)
     return result
-
-
-def _tidy(session: Session, run_id: str) -> None:
-    """What was done is told by now: that its traces are many files is no failure of it."""
-    try:
-        session.lake.tidy(run_id)
-    except CloudSyncError as error:
-        log.warning("the small files of the stored state were not joined: %s", error)
 
 
 def _tell_control(session: Session, control: Control, result: SyncResult, now: datetime) -> None:

@@ -80,7 +80,7 @@ def _load(connection: duckdb.DuckDBPyConnection, name: str, shipped: Path | None
         found = f"from {shipped}" if shipped else "and it is not installed as a package"
         raise StateError(
             f"The DuckDB extension {name} could not be loaded {found}: {in_one_line(error)}.",
-            remedy=f"Run: pip install {package}",
+            remedy=f"Run: pip install {'--force-reinstall ' if shipped else ''}{package}",
         ) from error
 
 

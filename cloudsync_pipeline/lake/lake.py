@@ -213,10 +213,10 @@ class Lake:
         """Join small data files where a table has gathered many, in one commit; every snapshot reads as before.
 
         Returns:
-            Small files before and after, for each table that was looked at; empty where none has many.
+            The files that were joined and those that they became, by table; empty where none has many.
 
         Raises:
-            StateError: as of a commit; nothing was changed.
+            CommitFailed, StorageFull, StateError, LockLost: nothing was changed.
         """
         return tidying.tidy(self, run_id)
 
@@ -288,6 +288,9 @@ class Lake:
 
     def changes(self, table: str, start: int, end: int) -> Iterator[Change]:
         """The rows of `table` that changed after snapshot `start`, up to and with `end`, in the order of commits.
+
+        Where files were joined between (`tidy`, maintenance), DuckLake may tell an update as a delete and an insert, or
+        name the commit that wrote the row before; what all of them come to is right.
 
         Raises:
             SnapshotGone: one of the two has expired.

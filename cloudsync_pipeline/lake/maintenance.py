@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cloudsync_pipeline.lake import schema
+from cloudsync_pipeline.lake import schema, tidying
 from cloudsync_pipeline.lake.attach import CATALOG, METADATA
 from cloudsync_pipeline.lake.lake import Connection, Lake
 from cloudsync_pipeline.lake.leftovers import remove_orphans, remove_released
@@ -24,7 +24,7 @@ PLANS_YOUNGEST = timedelta(days=2)
 ABANDONED = timedelta(days=7)
 """An unfinished run protects its snapshots so long; it was killed, if nothing has finished it since."""
 REWRITE_FROM = 0.2
-"""A data file is rewritten without its deleted rows once this share of them is deleted."""
+"""A data file is rewritten without its deleted rows once this share of them is deleted; small ones before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +151,28 @@ def forget(lake: Lake, now: datetime, keep: Retention, *, run_id: str) -> Mappin
 def compact(lake: Lake, *, run_id: str) -> Compacted:
     """Merge small data files, and rewrite those with many deleted rows; one commit a table, and every snapshot
     reads as before."""
-    return Compacted(
-        merged=_each_table(lake, _WITH_MANY_FILES, "ducklake_merge_adjacent_files", "", run_id),
-        rewritten=_each_table(
+    # What is rewritten can be merged, and what has deleted rows cannot.
+    rewritten = {
+        **_rewrite_small(lake, run_id),
+        **_each_table(
             lake, _WITH_DELETES, "ducklake_rewrite_data_files", f", delete_threshold => {REWRITE_FROM}", run_id
         ),
-    )
+    }
+    merged = _each_table(lake, _WITH_MANY_FILES, "ducklake_merge_adjacent_files", "", run_id)
+    return Compacted(merged, rewritten)
+
+
+def _rewrite_small(lake: Lake, run_id: str) -> dict[str, tuple[int, int]]:
+    done = {}
+    for files in tidying.scattered(lake):
+        if files.holed > 1:
+            done[files.table] = lake.commit(
+                lambda connection, files=files: tidying.rewrite(connection, files),  # type: ignore[misc]
+                run_id=run_id,
+                step="maintenance",
+                message=f"rewrite {files.table}",
+            )
+    return done
 
 
 _WITH_MANY_FILES = (

@@ -104,6 +104,7 @@ def make(
     if not outlook.due and (dry_run or not outlook.open_plans):
         return replace(outlook.nothing, plan_id=None if dry_run else plan_id)
     base = lake.current_snapshot()
+    looked_through = lake.scalar("SELECT greatest((SELECT count(*) FROM objects), (SELECT count(*) FROM files))")
     result: list[Planned] = []
 
     def work(connection: Connection) -> None:
@@ -119,7 +120,7 @@ def make(
         result.append(planned)
 
     try:
-        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=outlook.rows)
+        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=looked_through)
     except _DryRunOver:
         pass
     return result[-1]
@@ -131,15 +132,10 @@ class _DryRunOver(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Outlook:
-    """Whether there is anything to plan: debts that are due, plans that are open; and the plan of nothing.
-
-    Attributes:
-        rows: of the largest table that a plan looks through.
-    """
+    """Whether there is anything to plan: debts that are due, plans that are open; and the plan of nothing."""
 
     due: int
     open_plans: int
-    rows: int
     nothing: Planned
 
 
@@ -148,17 +144,16 @@ def _look_ahead(lake: Lake, now: datetime) -> _Outlook:
         f"""
         SELECT count(*) FILTER (WHERE {DUE} AND (aspect = 'permissions' OR observed_at IS NOT NULL)),
                (SELECT count(*) FROM plans WHERE closed_at IS NULL),
-               (SELECT count(*) FROM objects),
                count(DISTINCT path) FILTER (WHERE quarantined_at IS NOT NULL AND NOT {DUE}),
                count(*) FILTER (WHERE aspect = 'content' AND quarantined_at IS NULL
                                 AND (observed_at IS NULL OR NOT {DUE}))
         FROM owed
         """,
         {"now": now},
-    ) or (0, 0, 0, 0, 0)
-    due, open_plans, objects, quarantined, waiting = map(int, row)
+    ) or (0, 0, 0, 0)
+    due, open_plans, quarantined, waiting = map(int, row)
     nothing = Planned(None, {}, 0, None, 0, 0, quarantined, waiting, ())
-    return _Outlook(due, open_plans, max(due, objects), nothing)
+    return _Outlook(due, open_plans, nothing)
 
 
 def _classify(

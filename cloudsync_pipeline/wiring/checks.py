@@ -39,7 +39,7 @@ def check_control(fleet: Fleet) -> Checked:
 
 
 def check_extensions(fleet: Fleet) -> Checked:
-    """DuckDB's extensions, and its signature of each."""
+    """DuckDB's extensions, and its signature of each; one that comes in no wheel is fetched, as a sync would."""
     from cloudsync_pipeline.lake.attach import connect
 
     try:

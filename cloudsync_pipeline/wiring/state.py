@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from cloudsync_pipeline import logs
-from cloudsync_pipeline.core.errors import AccessDenied, CloudSyncError
+from cloudsync_pipeline.core.errors import AccessDenied, CloudSyncError, LockLost
 from cloudsync_pipeline.wiring import secrets
 from cloudsync_pipeline.wiring.ends import identity, open_feed, open_file_manager, open_storage
 
@@ -212,10 +212,23 @@ async def open_session(
         )
         try:
             yield session
-        except AccessDenied:
-            # The next session reads the secrets anew, however fresh they are.
-            secrets.forget(integration)
+        except LockLost:
             raise
+        except CloudSyncError as error:
+            if isinstance(error, AccessDenied):
+                # The next session reads the secrets anew, however fresh they are.
+                secrets.forget(integration)
+            _tidy(lake, run_id)
+            raise
+        _tidy(lake, run_id)
+
+
+def _tidy(lake: Lake, run_id: str) -> None:
+    """What was done is stored and told by now: that its traces are many files is no failure of it."""
+    try:
+        lake.tidy(run_id)
+    except CloudSyncError as error:
+        log.warning("the small files of the stored state were not joined: %s", error)
 
 
 async def _accepted_storage(stack: AsyncExitStack, integration: IntegrationConfig) -> Storage:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from cloudsync_pipeline import devserver
+from cloudsync_pipeline.config import load_fleet
 from cloudsync_pipeline.demo.ports import free_ports
+from cloudsync_pipeline.lake import attach, location
+from cloudsync_pipeline.wiring import checks
 from cloudsync_tests.cli.builders import Place
 from cloudsync_tests.cli.test_failures import an_s3
 from cloudsync_tests.servers import S3Server
@@ -77,3 +82,18 @@ def test_json_has_the_documented_shape(place: Place) -> None:
     }
     [broken] = [one for one in document["checks"] if not one["ok"]]
     assert broken["error"]["remedy"]
+
+
+def test_an_extension_that_duckdb_did_not_sign_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = attach._in_wheel("ducklake")
+    assert real is not None
+    forged = tmp_path / real.name
+    forged.write_bytes(real.read_bytes()[:-1] + b"?")
+    monkeypatch.setattr(attach, "_in_wheel", lambda name: forged if name == "ducklake" else None)
+    monkeypatch.setattr(location.Folder, "extensions", ("ducklake",))
+    (tmp_path / "cloudsync.yaml").touch()
+    checked = checks.check_extensions(load_fleet(tmp_path / "cloudsync.yaml", {}))
+    assert checked.error is not None
+    assert "signature" in checked.error.message
+    assert checked.error.remedy is not None
+    assert "--force-reinstall" in checked.error.remedy

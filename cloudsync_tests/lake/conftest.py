@@ -30,8 +30,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
     servers: Servers = request.getfixturevalue("lake_servers")
     template: Cluster = request.getfixturevalue("template")
     name = f"copy_{uuid.uuid4().hex[:8]}"
-    # On one folder DuckDB's instance, with its extensions loaded, is used again.
-    with a_lake(servers.copy(template, template.folder, name)) as opened:
+    with a_lake(servers.copy(template, tmp_path / "lake", name)) as opened:
         yield opened
     servers.forget(name)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudsync_pipeline.core.guard import Judgement
-from cloudsync_pipeline.lake import Connection, Lake, buckets, planning
+from cloudsync_pipeline.lake import Connection, Lake, buckets, due, planning
 from cloudsync_pipeline.lake.buckets import Span, within
 from cloudsync_pipeline.lake.planning import Planned, PlanRules
 from cloudsync_pipeline.lake.removal import plan_removal
@@ -75,6 +75,12 @@ def test_a_plan_made_by_buckets_is_the_plan_made_at_once(tmp_path: Path, request
     assert told.held > 0
     assert told.paid > 0
     assert len(operations) == sum(told.by_kind.values()) + told.held
+
+
+def test_a_plan_of_few_debts_is_that_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_few = planned(tmp_path / "few")
+    monkeypatch.setattr(due, "FEW", 0)
+    assert planned(tmp_path / "many") == as_few
 
 
 @pytest.mark.usefixtures("little_memory")
