@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 _REACHED, _MISSED, _LIMIT = "#2b7bba", "#d1783c", "#222222"
+_WIDEST = 4.0
+"""A bar that is longer is cut off, so that the others can be told apart; its number tells."""
 
 
 def draw(results: Path, chart: Path) -> None:
@@ -23,12 +25,13 @@ def draw(results: Path, chart: Path) -> None:
     height = 1.1 + 0.33 * len(goals)
     figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
     # A benchmark without a peer has no goal, and leaves the chart empty where it runs alone.
-    widest = max((max(goal["ratio"], goal["at_most"]) for goal in goals), default=1.0)
+    widest = min(max((max(goal["ratio"], goal["at_most"]) for goal in goals), default=1.0), _WIDEST)
     rows = range(len(goals))
     axes.barh(rows, [goal["ratio"] for goal in goals], color=[_REACHED if g["reached"] else _MISSED for g in goals])
     for row, goal in zip(rows, goals, strict=True):
         axes.plot([goal["at_most"]] * 2, [row - 0.45, row + 0.45], color=_LIMIT, linewidth=2)
-        axes.text(max(goal["ratio"], goal["at_most"]) + 0.02 * widest, row, f"{goal['ratio']:.2f}", va="center")
+        end = min(max(goal["ratio"], goal["at_most"]), widest)
+        axes.text(end + 0.02 * widest, row, f"{goal['ratio']:.2f}", va="center")
     axes.axvline(1.0, color="#888888", linewidth=0.8, linestyle=":")
     axes.set_yticks(list(rows), [goal["says"] for goal in goals])
     axes.invert_yaxis()
