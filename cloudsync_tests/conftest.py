@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -10,9 +11,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from cloudsync_pipeline.cli import COLLECT_EVERY
 from cloudsync_tests import servers
 from cloudsync_tests.control import postgres
 from cloudsync_tests.lake.places import Servers
+
+# Half a gigabyte of modules and of tests is not looked through for garbage again and again.
+gc.set_threshold(*COLLECT_EVERY)
 
 
 @pytest.fixture(scope="session")
