@@ -78,7 +78,7 @@ def test_where_files_cannot_be_joined_the_sync_is_what_it_was(
     def full(*_: object) -> None:
         raise StorageFull("The disk is full.")
 
-    monkeypatch.setattr(Lake, "tidy", full)
+    monkeypatch.setattr(tidying, "tidy", full)
     (place.bucket / "a").write_bytes(b"a")
     assert place.sync() is Verdict.IN_SYNC
     assert "not joined" in caplog.text
@@ -89,7 +89,7 @@ def test_a_session_that_broke_off_leaves_few_files_too_unless_it_lost_its_lock(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tidied: list[str] = []
-    monkeypatch.setattr(Lake, "tidy", lambda _, run_id: tidied.append(run_id))
+    monkeypatch.setattr(tidying, "tidy", lambda _, run_id: tidied.append(run_id))
     with pytest.raises(Unavailable):
         place.end_with(Unavailable("The storage is away."))
     assert tidied == ["r"]

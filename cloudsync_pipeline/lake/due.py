@@ -42,7 +42,7 @@ def classify(
 
     Of the large tables only these columns are read, where they are sorted by path.
     """
-    few = len(spans) == 1 and _few_debts(connection)
+    few = _few_debts(connection)
     may_be_md5 = "regexp_full_match(o.etag, '[0-9a-f]{32}')" if etag_may_be_md5 else "false"
     into = "CREATE OR REPLACE TEMP TABLE due AS"
     for span in spans:

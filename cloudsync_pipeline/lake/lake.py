@@ -19,7 +19,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from cloudsync_pipeline.core.errors import StateError
-from cloudsync_pipeline.lake import schema, tidying, versions
+from cloudsync_pipeline.lake import schema, versions
 from cloudsync_pipeline.lake.attach import CATALOG, connect
 from cloudsync_pipeline.lake.commit import commit
 from cloudsync_pipeline.lake.faults import translate, translated
@@ -209,17 +209,6 @@ class Lake:
             finally:
                 self._within_commit = False
 
-    def tidy(self, run_id: str) -> Mapping[str, tuple[int, int]]:
-        """Join small data files where a table has gathered many, in one commit; every snapshot reads as before.
-
-        Returns:
-            The files that were joined and those that they became, by table; empty where none has many.
-
-        Raises:
-            CommitFailed, StorageFull, StateError, LockLost: nothing was changed.
-        """
-        return tidying.tidy(self, run_id)
-
     # --- reading --------------------------------------------------------------------------------
 
     def read(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
@@ -288,9 +277,6 @@ class Lake:
 
     def changes(self, table: str, start: int, end: int) -> Iterator[Change]:
         """The rows of `table` that changed after snapshot `start`, up to and with `end`, in the order of commits.
-
-        Where files were joined between (`tidy`, maintenance), DuckLake may tell an update as a delete and an insert, or
-        name the commit that wrote the row before; what all of them come to is right.
 
         Raises:
             SnapshotGone: one of the two has expired.

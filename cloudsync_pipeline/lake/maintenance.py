@@ -152,27 +152,19 @@ def compact(lake: Lake, *, run_id: str) -> Compacted:
     """Merge small data files, and rewrite those with many deleted rows; one commit a table, and every snapshot
     reads as before."""
     # What is rewritten can be merged, and what has deleted rows cannot.
-    rewritten = {
-        **_rewrite_small(lake, run_id),
-        **_each_table(
-            lake, _WITH_DELETES, "ducklake_rewrite_data_files", f", delete_threshold => {REWRITE_FROM}", run_id
-        ),
+    small = {files.table: tidying.rewriting(files) for files in tidying.scattered(lake) if files.holed > 1}
+    rewritten = _compact_each(lake, small, run_id)
+    holed = {
+        table: f"CALL ducklake_rewrite_data_files('{CATALOG}', '{table}', delete_threshold => {REWRITE_FROM})"
+        for (table,) in lake.read(_WITH_DELETES)
     }
-    merged = _each_table(lake, _WITH_MANY_FILES, "ducklake_merge_adjacent_files", "", run_id)
-    return Compacted(merged, rewritten)
-
-
-def _rewrite_small(lake: Lake, run_id: str) -> dict[str, tuple[int, int]]:
-    done = {}
-    for files in tidying.scattered(lake):
-        if files.holed > 1:
-            done[files.table] = lake.commit(
-                lambda connection, files=files: tidying.rewrite(connection, files),  # type: ignore[misc]
-                run_id=run_id,
-                step="maintenance",
-                message=f"rewrite {files.table}",
-            )
-    return done
+    for table, (before, after) in _compact_each(lake, holed, run_id).items():
+        others = rewritten.get(table, (0, 0))
+        rewritten[table] = before + others[0], after + others[1]
+    many = {
+        table: f"CALL ducklake_merge_adjacent_files('{CATALOG}', '{table}')" for (table,) in lake.read(_WITH_MANY_FILES)
+    }
+    return Compacted(_compact_each(lake, many, run_id), rewritten)
 
 
 _WITH_MANY_FILES = (
@@ -185,13 +177,13 @@ _WITH_DELETES = (
 )
 
 
-def _each_table(lake: Lake, tables: str, procedure: str, options: str, run_id: str) -> dict[str, tuple[int, int]]:
+def _compact_each(lake: Lake, calls: Mapping[str, str], run_id: str) -> dict[str, tuple[int, int]]:
+    """Run each table's statement in a commit of its own; the tables of which files were taken, with their numbers."""
     done: dict[str, tuple[int, int]] = {}
-    for (table,) in lake.read(tables):
+    for table, call in calls.items():
 
-        def work(connection: Connection, table: str = table) -> tuple[int, int]:
-            rows = connection.execute(f"CALL {procedure}('{CATALOG}', '{table}'{options})").fetchall()
-            return sum(row[2] for row in rows), sum(row[3] for row in rows)
+        def work(connection: Connection, call: str = call) -> tuple[int, int]:
+            return tidying.done_by(connection, call)
 
         before, after = lake.commit(work, run_id=run_id, step="maintenance", message=f"compact {table}")
         if before:

@@ -41,17 +41,25 @@ class Scattered:
 
 
 def tidy(lake: Lake, run_id: str) -> Mapping[str, tuple[int, int]]:
-    """See `Lake.tidy`."""
-    tables = [one for one in scattered(lake) if max(one.whole, one.holed) >= MANY_FILES]
-    if not tables:
+    """Join small data files where a table has gathered many, in one commit; every snapshot reads as before.
+
+    Returns:
+        The files that were joined and those that they became, by table; empty where none has many.
+
+    Raises:
+        CommitFailed, StorageFull, StateError, LockLost: nothing was changed.
+    """
+    # One of the two for a table: the second does not see what the first has written.
+    calls = {
+        one.table: rewriting(one) if one.holed >= MANY_FILES else _merging(one.table)
+        for one in scattered(lake)
+        if max(one.whole, one.holed) >= MANY_FILES
+    }
+    if not calls:
         return {}
 
     def work(connection: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
-        # One of the two for a table: the second does not see what the first has written.
-        return {
-            one.table: rewrite(connection, one) if one.holed >= MANY_FILES else _merge(connection, one.table)
-            for one in tables
-        }
+        return {table: done_by(connection, call) for table, call in calls.items()}
 
     return lake.commit(work, run_id=run_id, step="tidy", message="join small files")
 
@@ -81,20 +89,16 @@ def scattered(lake: Lake) -> Sequence[Scattered]:
     return found
 
 
-def rewrite(connection: DuckDBPyConnection, files: Scattered) -> tuple[int, int]:
-    """Within a commit: write a table's small files with deleted rows anew; returns how many there were and are."""
-    return _done(
-        connection,
-        f"CALL ducklake_rewrite_data_files('{CATALOG}', '{files.table}', delete_threshold => {files.share!r})",
-    )
+def rewriting(files: Scattered) -> str:
+    """The statement that writes a table's small files with deleted rows anew."""
+    return f"CALL ducklake_rewrite_data_files('{CATALOG}', '{files.table}', delete_threshold => {files.share!r})"
 
 
-def _merge(connection: DuckDBPyConnection, table: str) -> tuple[int, int]:
-    return _done(
-        connection, f"CALL ducklake_merge_adjacent_files('{CATALOG}', '{table}', max_file_size => {SMALL_FILE})"
-    )
+def _merging(table: str) -> str:
+    return f"CALL ducklake_merge_adjacent_files('{CATALOG}', '{table}', max_file_size => {SMALL_FILE})"
 
 
-def _done(connection: DuckDBPyConnection, call: str) -> tuple[int, int]:
+def done_by(connection: DuckDBPyConnection, call: str) -> tuple[int, int]:
+    """Within a commit: run such a statement; returns how many files it took, and how many they became."""
     rows = connection.execute(call).fetchall()
     return sum(row[2] for row in rows), sum(row[3] for row in rows)

@@ -110,7 +110,11 @@ def resolve(lake: Lake, snapshot: int | None, time: datetime | None) -> int:
 
 
 def changes(lake: Lake, table: str, start: int, end: int) -> Iterator[Change]:
-    """See `Lake.changes`."""
+    """See `Lake.changes`.
+
+    Where files were joined between (`tidying`, maintenance), DuckLake may tell an update as a delete and an insert, or
+    name the commit that wrote the row before; what all of them come to is right.
+    """
     if table not in schema.TABLES:
         raise StateError(
             f"The lake has no table {table!r}.",

@@ -225,8 +225,10 @@ async def open_session(
 
 def _tidy(lake: Lake, run_id: str) -> None:
     """What was done is stored and told by now: that its traces are many files is no failure of it."""
+    from cloudsync_pipeline.lake import tidying
+
     try:
-        lake.tidy(run_id)
+        tidying.tidy(lake, run_id)
     except CloudSyncError as error:
         log.warning("the small files of the stored state were not joined: %s", error)
 

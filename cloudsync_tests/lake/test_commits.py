@@ -237,8 +237,9 @@ def test_what_a_person_can_act_on_is_told_apart(error: duckdb.Error, ours: type[
 
 _WRITER = """
 import pickle, sys
-from cloudsync_pipeline.lake import Lake
+from cloudsync_pipeline.lake import Lake, tidying
 
+tidying.MANY_FILES = 2
 lake = Lake.open(pickle.loads(bytes.fromhex(sys.argv[1])), integration="acme")
 start = lake.scalar("SELECT count(*) FROM files")
 for n in range(start, start + 100_000):
@@ -246,16 +247,21 @@ for n in range(start, start + 100_000):
         connection.execute("INSERT INTO files (path) VALUES (?)", [str(n)])
         connection.execute("INSERT INTO desired_permissions (path) VALUES (?)", [str(n)])
     lake.commit(work, run_id="run-1", step="both")
+    if sys.argv[2:]:
+        assert tidying.tidy(lake, "run-1") or n == start
     print(n, flush=True)
 """
 
 
-def test_a_writer_killed_amid_commits_leaves_a_lake_that_opens_and_agrees_with_itself(place: Place) -> None:
+@pytest.mark.parametrize("joining", [(), ("joining",)])
+def test_a_writer_killed_amid_commits_leaves_a_lake_that_opens_and_agrees_with_itself(
+    place: Place, joining: tuple[str, ...]
+) -> None:
     where = place("lake")
     a_lake(where).close()
     told = -1
     for commits in (1, 7):
-        writer = python("-c", _WRITER, pickle.dumps(where).hex())
+        writer = python("-c", _WRITER, pickle.dumps(where).hex(), *joining)
         assert writer.stdout is not None
         for _ in range(commits):
             told = int(writer.stdout.readline())
