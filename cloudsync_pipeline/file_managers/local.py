@@ -2,7 +2,8 @@
 
 Files are written out of sight and renamed into place, so that a path holds its old or its new content and
 never a part. What the folder itself cannot tell (ids, digests, owners, metadata) stands in an index; the folder
-is the truth where both differ. This module keeps the event loop free; `local_disk` does the work.
+is the truth where both differ. `local_disk` does the work; this module sees to it that the event loop never waits
+long for it.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class LocalFileManager:
             pieces = [piece async for piece in _at_most(upload.size, upload.chunks)]
         else:
             pieces = [upload.content]
-        return await self._in_thread(self._put_small, path, parts, pieces, upload)
+        return await self._threads.brief(functools.partial(self._put_small, path, parts, pieces, upload))
 
     def _put_small(self, path: str, parts: Parts, pieces: list[bytes], upload: Upload) -> FileState:
         with translating(path), self._disk.stage(upload.size, hashing=upload.md5 is None) as staged:
@@ -154,15 +155,15 @@ class LocalFileManager:
 
     async def move(self, path: str, new_path: str) -> FileState:
         parts, new_parts = split(path), split(new_path)
-        return await self._about(path, self._disk.move, parts, new_parts)
+        return await self._briefly(path, self._disk.move, parts, new_parts)
 
     async def delete(self, path: str) -> None:
-        await self._about(path, self._disk.remove, split(path))
+        await self._briefly(path, self._disk.remove, split(path))
 
     async def get(self, path: str) -> FileState:
         """See `FileManager.get`. A digest that the index lost in a kill, or never had, is computed."""
         parts = split(path)
-        state = await self._about(path, self._disk.describe, parts)
+        state = await self._briefly(path, self._disk.describe, parts)
         if state.fingerprint is not None:
             return state
         file = os.fdopen(await self._about(path, self._disk.open, parts), "rb", buffering=0)
@@ -177,7 +178,7 @@ class LocalFileManager:
         return (await self.get(path)).permissions
 
     async def set_permissions(self, path: str, desired: Permissions) -> Permissions:
-        return await self._about(path, self._disk.set_permissions, split(path), desired)
+        return await self._briefly(path, self._disk.set_permissions, split(path), desired)
 
     async def list(self) -> AsyncIterator[FileState]:
         walk = self._disk.walk()
@@ -236,14 +237,19 @@ class LocalFileManager:
         return self._opened
 
     async def _about(self, path: str | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        def translated() -> T:
-            with translating(path):
-                return work(*args, **kwargs)
+        return await self._in_thread(_translated, path, work, *args, **kwargs)
 
-        return await self._in_thread(translated)
+    async def _briefly(self, path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a few short system calls."""
+        return await self._threads.brief(functools.partial(_translated, path, work, *args, **kwargs))
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._threads.run(functools.partial(work, *args, **kwargs))
+
+
+def _translated(path: str | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with translating(path):
+        return work(*args, **kwargs)
 
 
 def _digest_some(file: FileIO, digest: hashlib._Hash) -> bool:

@@ -13,9 +13,26 @@ import pytest
 from cloudsync_pipeline.file_managers.local_threads import Threads
 
 
-def with_threads(count: int, use: Callable[[Threads], Awaitable[Any]]) -> Any:
+class Clock:
+    """Seconds that pass only where a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def passing(self, seconds: float) -> int:
+        """A call that takes so long; the thread that it ran in."""
+        self.now += seconds
+        return threading.get_ident()
+
+
+def with_threads(
+    count: int, use: Callable[[Threads], Awaitable[Any]], clock: Callable[[], float] = time.monotonic
+) -> Any:
     async def within() -> Any:
-        threads = Threads(count, "test")
+        threads = Threads(count, "test", clock=clock)
         try:
             return await use(threads)
         finally:
@@ -117,5 +134,62 @@ def test_a_cancelled_caller_waits_for_its_call() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert ended.is_set()
+
+    with_threads(1, use)
+
+
+def test_brief_calls_are_made_on_the_event_loop() -> None:
+    async def use(threads: Threads) -> set[int]:
+        return {await threads.brief(threading.get_ident) for _ in range(50)}
+
+    assert with_threads(1, use, Clock()) == {threading.get_ident()}
+
+
+def test_brief_calls_leave_the_event_loop_while_the_disk_is_slow_and_come_back() -> None:
+    clock = Clock()
+
+    async def use(threads: Threads) -> list[bool]:
+        async def stayed(seconds: float) -> bool:
+            return await threads.brief(lambda: clock.passing(seconds)) == threading.get_ident()
+
+        found = [await stayed(0.0001), await stayed(0.03), await stayed(0.0001), await stayed(0.0001)]
+        clock.passing(1.1)
+        # One is tried: still slow. Later one is tried again, and the disk is well.
+        found += [await stayed(0.03), await stayed(0.0001)]
+        clock.passing(1.1)
+        found += [await stayed(0.0001), await stayed(0.0001)]
+        return found
+
+    assert with_threads(1, use, clock) == [True, True, False, False, True, False, True, True]
+
+
+def test_calls_that_are_all_somewhat_slow_leave_the_event_loop_and_a_single_one_does_not() -> None:
+    clock = Clock()
+
+    async def use(threads: Threads) -> int:
+        for seconds in (0.0001, 0.01, 0.0001):
+            assert await threads.brief(lambda seconds=seconds: clock.passing(seconds)) == threading.get_ident()  # type: ignore[misc]
+        calls = 0
+        while await threads.brief(lambda: clock.passing(0.004)) == threading.get_ident():
+            calls += 1
+        return calls
+
+    assert 1 < with_threads(1, use, clock) < 20
+
+
+def test_the_error_of_a_brief_call_is_the_callers() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        with_threads(1, lambda threads: threads.brief(fail))
+
+
+def test_closed_threads_take_no_call() -> None:
+    async def use(threads: Threads) -> None:
+        threads.close()
+        for call in (threads.brief, threads.run):
+            with pytest.raises(RuntimeError, match="closed"):
+                await call(lambda: None)
 
     with_threads(1, use)
