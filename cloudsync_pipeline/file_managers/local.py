@@ -237,7 +237,7 @@ class LocalFileManager:
         return self._opened
 
     async def _about(self, path: str | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._in_thread(_translated, path, work, *args, **kwargs)
+        return await self._in_thread(functools.partial(_translated, path, work, *args, **kwargs))
 
     async def _briefly(self, path: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for a few short system calls."""
