@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from cloudsync_pipeline.core.fingerprint import Fingerprint
+
+Piece: TypeAlias = bytes | bytearray
+"""Some content on its way, in the memory that it was received into; whoever gets it does not change it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+from cloudsync_pipeline.core.records import Piece
+
 _LARGE = 64 * 1024
 """Bytes from which handing a piece to a thread costs less than digesting it here (0.1 ms beside 0.1 ms)."""
 
@@ -20,7 +22,7 @@ class Digest:
         self._hash = hashlib.new(kind, usedforsecurity=False)
         self._running: asyncio.Future[None] | None = None
 
-    async def add(self, piece: bytes) -> None:
+    async def add(self, piece: Piece) -> None:
         """Feed a piece; returns while the last large one may still be worked on, so that one at most waits."""
         await self._settled()
         if len(piece) < _LARGE:

@@ -19,7 +19,7 @@ from cloudsync_pipeline.core.errors import (
     TlsFailed,
 )
 from cloudsync_pipeline.core.fingerprint import Fingerprint
-from cloudsync_pipeline.core.records import FileState, Operation, StorageObject
+from cloudsync_pipeline.core.records import FileState, Operation, Piece, StorageObject
 from cloudsync_pipeline.engine.digest import Digest
 from cloudsync_pipeline.engine.session import Session
 from cloudsync_pipeline.file_managers.base import Upload
@@ -151,7 +151,7 @@ async def _store_content(
         raise
 
 
-async def _once(content: bytes) -> AsyncIterator[bytes]:
+async def _once(content: bytes) -> AsyncIterator[Piece]:
     if content:
         yield content
 
@@ -231,7 +231,7 @@ class Checked:
         """Of the digest that is computed."""
         return _kind(self.body.object)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[Piece]:
         """The content in order.
 
         Raises:
@@ -250,10 +250,10 @@ class Checked:
             self.broke = True
             raise
 
-    async def _verified(self) -> AsyncIterator[bytes]:
+    async def _verified(self) -> AsyncIterator[Piece]:
         digest = Digest(self.kind)
         size = 0
-        kept: bytes | None = None
+        kept: Piece | None = None
         async for chunk in self.body.chunks():
             await digest.add(chunk)
             size += len(chunk)

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from cloudsync_pipeline.core.records import FileState, Permissions
+from cloudsync_pipeline.core.records import FileState, Permissions, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Upload:
     """
 
     size: int
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[Piece]
     replace: bool = False
     content_type: str | None = None
     metadata: Mapping[str, str] | None = None
@@ -154,7 +154,7 @@ class FileManager(Protocol):
         """
         ...
 
-    def read(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def read(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
         """A file's bytes, for verification.
 
         Raises:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from cloudsync_pipeline.core.errors import BadAnswer, ConfigError, NotFound, PathRejected, RemoteError, Unavailable
-from cloudsync_pipeline.core.records import FileState, Permissions
+from cloudsync_pipeline.core.records import FileState, Permissions, Piece
 from cloudsync_pipeline.file_managers.base import FileManager, FileManagerCapabilities, Upload
 
 
@@ -82,7 +82,7 @@ class Confirming:
     def list(self) -> AsyncIterator[FileState]:
         return self._inner.list()
 
-    def read(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def read(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
         return self._inner.read(path)
 
     async def flush(self) -> None:

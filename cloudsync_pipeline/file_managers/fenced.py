@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Self
 
-from cloudsync_pipeline.core.records import FileState, Permissions
+from cloudsync_pipeline.core.records import FileState, Permissions, Piece
 from cloudsync_pipeline.file_managers.base import FileManager, FileManagerCapabilities, Upload
 
 
@@ -47,7 +47,7 @@ class Fenced:
         self._check()
         await self._inner.report(results)
 
-    async def _while_held(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _while_held(self, chunks: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
         async for chunk in chunks:
             self._check()
             yield chunk
@@ -74,7 +74,7 @@ class Fenced:
     def list(self) -> AsyncIterator[FileState]:
         return self._inner.list()
 
-    def read(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def read(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
         return self._inner.read(path)
 
     async def flush(self) -> None:

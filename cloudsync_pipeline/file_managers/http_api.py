@@ -20,7 +20,7 @@ from yarl import URL
 
 from cloudsync_pipeline.core import keys
 from cloudsync_pipeline.core.errors import BadAnswer, ConfigError, NotFound, PathRejected, Rejected
-from cloudsync_pipeline.core.records import FileState, Permissions
+from cloudsync_pipeline.core.records import FileState, Permissions, Piece
 from cloudsync_pipeline.file_managers import paths
 from cloudsync_pipeline.file_managers.abilities import require
 from cloudsync_pipeline.file_managers.base import FileManagerCapabilities, Upload
@@ -188,7 +188,7 @@ class HttpApiFileManager:
         return Acknowledgement(entry, what, path).state(path, content_hash=self._capabilities.content_hash)
 
     @asynccontextmanager
-    async def read(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def read(self, path: str) -> AsyncIterator[AsyncIterator[Piece]]:
         require(self._capabilities, "read", WHO)
         call = f"/files/content?{_query({'file_path': self._full(path)})}"
         async with self._calls.download(call, what=_answer_to("GET /files/content"), key=path) as pieces:

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from cloudsync_pipeline.core.errors import BadAnswer, CloudSyncError, Unreachable
+from cloudsync_pipeline.core.records import Piece
 from cloudsync_pipeline.file_managers.http_answers import refusal
 from cloudsync_pipeline.file_managers.http_last_words import StreamedUpload
 from cloudsync_pipeline.file_managers.http_settings import HttpApiSettings, call_url, secrets_of
@@ -47,7 +48,7 @@ class Body:
     """
 
     def __init__(
-        self, form: FileForm, chunks: AsyncIterator[bytes], content: bytes | None = None, *, hashing: bool
+        self, form: FileForm, chunks: AsyncIterator[Piece], content: bytes | None = None, *, hashing: bool
     ) -> None:
         self.form = form
         self.failure: Exception | None = None
@@ -71,7 +72,7 @@ class Body:
             return self.form.whole(self._whole)
         return b"".join([piece async for piece in self.form.streamed(self._content())])
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
         """The form for aiohttp to send."""
         try:
             async for piece in self.form.streamed(self._content()):
@@ -103,7 +104,7 @@ class Body:
             # After an early answer, aiohttp's writing task ends a little later than the request.
             await self._idle.wait()
 
-    async def _content(self) -> AsyncIterator[bytes]:
+    async def _content(self) -> AsyncIterator[Piece]:
         while True:
             self._idle.clear()
             try:
@@ -193,7 +194,7 @@ class Calls:
         return result
 
     @asynccontextmanager
-    async def download(self, call: str, *, what: str, key: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def download(self, call: str, *, what: str, key: str) -> AsyncIterator[AsyncIterator[Piece]]:
         """`GET` of any length; the pieces have at most 256 KiB."""
         async with self._http.request("GET", call_url(self._settings, call), key=key) as answer:
             if answer.status != 200:

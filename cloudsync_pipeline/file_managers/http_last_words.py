@@ -18,6 +18,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 from aiohttp.payload import AsyncIterablePayload
 
+from cloudsync_pipeline.core.records import Piece
+
 _MOST = 64 * 1024
 
 
@@ -33,8 +35,8 @@ class LastWords:
 class StreamedUpload(AsyncIterablePayload):
     """Content for aiohttp to send, which remembers the socket that it went through."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        super().__init__(pieces)
+    def __init__(self, pieces: AsyncIterator[Piece]) -> None:
+        super().__init__(cast("AsyncIterator[bytes]", pieces))
         self._socket: socket.socket | None = None
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:

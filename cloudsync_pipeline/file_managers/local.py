@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
 from cloudsync_pipeline.core.errors import ContentMismatch, StateError
-from cloudsync_pipeline.core.records import FileState, Permissions
+from cloudsync_pipeline.core.records import FileState, Permissions, Piece
 from cloudsync_pipeline.file_managers.base import FileManagerCapabilities, Upload
 from cloudsync_pipeline.file_managers.local_disk import STATE_FOLDER, Disk
 from cloudsync_pipeline.file_managers.local_errors import translating
@@ -125,7 +125,7 @@ class LocalFileManager:
             pieces = [upload.content]
         return await self._threads.brief(functools.partial(self._put_small, path, parts, pieces, upload))
 
-    def _put_small(self, path: str, parts: Parts, pieces: list[bytes], upload: Upload) -> FileState:
+    def _put_small(self, path: str, parts: Parts, pieces: list[Piece], upload: Upload) -> FileState:
         with translating(path), self._disk.stage(upload.size, hashing=upload.md5 is None) as staged:
             for piece in pieces:
                 staged.write(piece)
@@ -135,7 +135,7 @@ class LocalFileManager:
     async def _put_large(self, path: str, parts: Parts, upload: Upload) -> FileState:
         staged = await self._in_thread(self._disk.stage, upload.size, hashing=upload.md5 is None)
         try:
-            gathered: list[bytes] = []
+            gathered: list[Piece] = []
             waiting = 0
             async for piece in _at_most(upload.size, upload.chunks):
                 gathered.append(piece)
@@ -190,11 +190,11 @@ class LocalFileManager:
             walk.close()
 
     @asynccontextmanager
-    async def read(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def read(self, path: str) -> AsyncIterator[AsyncIterator[Piece]]:
         fd = await self._about(path, self._disk.open, split(path))
         file = os.fdopen(fd, "rb", buffering=0)
 
-        async def chunks() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[Piece]:
             while data := await self._about(path, file.read, _READ):
                 yield data
 
@@ -259,13 +259,13 @@ def _digest_some(file: FileIO, digest: hashlib._Hash) -> bool:
     return bool(data)
 
 
-def _write(path: str, staged: StagedFile, pieces: list[bytes]) -> None:
+def _write(path: str, staged: StagedFile, pieces: list[Piece]) -> None:
     with translating(path):
         for piece in pieces:
             staged.write(piece)
 
 
-async def _at_most(size: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _at_most(size: int, chunks: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
     """The chunks as they are; ends with ContentMismatch as soon as they hold more than `size` bytes."""
     came = 0
     async for chunk in chunks:

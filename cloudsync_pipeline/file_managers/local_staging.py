@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from cloudsync_pipeline.core.errors import ContentMismatch
+from cloudsync_pipeline.core.records import Piece
 
 _LOCK = "lock"
 
@@ -72,7 +73,7 @@ class StagedFile:
         self._md5 = hashlib.md5(usedforsecurity=False) if hashing else None
         self._fd: int | None = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666, dir_fd=folder)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Piece) -> None:
         """Append.
 
         Raises:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from cloudsync_pipeline.core.errors import ContentMismatch
+from cloudsync_pipeline.core.records import Piece
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[A-Za-z0-9_-]+=[A-Za-z0-9_.+-]+)*")
 
@@ -75,13 +76,13 @@ class FileForm(Form):
         self.complete = True
         return b"".join((self._head, content, self._tail))
 
-    async def streamed(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async def streamed(self, chunks: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
         """The form in pieces, one chunk behind its content.
 
         Raises:
             ContentMismatch: the content is longer or shorter than announced; the rest was not given out.
         """
-        waiting = self._head
+        waiting: Piece = self._head
         came = 0
         async for chunk in chunks:
             came += len(chunk)
@@ -94,7 +95,7 @@ class FileForm(Form):
                 waiting = chunk
             else:
                 # All of a small file: one piece, one packet.
-                waiting += chunk
+                waiting = waiting + chunk
         if came != self._size:
             raise ContentMismatch(f"{came} bytes came, and {self._size} were announced.")
         self.complete = True

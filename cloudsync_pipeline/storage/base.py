@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
-from cloudsync_pipeline.core.records import StorageObject
+from cloudsync_pipeline.core.records import Piece, StorageObject
 
 _LISTING_FIELDS: list[pa.Field[Any]] = [
     pa.field("key", pa.string(), nullable=False),
@@ -69,7 +69,7 @@ class ObjectBody(Protocol):
     object: StorageObject
     content: bytes | None
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[Piece]:
         """The bytes in order, in pieces of at most 1 MiB, as stored (never decompressed).
 
         Raises:

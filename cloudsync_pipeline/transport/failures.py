@@ -1,21 +1,19 @@
-"""Foreign errors and status codes to `core.errors`: what aiohttp, the operating system or a server says."""
+"""What goes wrong on a connection, and what a server's status says, as `core.errors`."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import Self
 
-import aiohttp
 from yarl import URL
 
 from cloudsync_pipeline.core.errors import (
     AccessDenied,
     BadAnswer,
-    CloudSyncError,
-    ConfigError,
     NotFound,
     PreconditionFailed,
     Rejected,
@@ -66,106 +64,92 @@ def shown(url: URL) -> str:
     return f"{url.scheme}://{url.host}{port}"
 
 
-def translated(error: BaseException, *, who: str, url: URL, key: str | None = None) -> CloudSyncError:
-    """The `core` error for what aiohttp or the operating system raised while `url` was asked.
+@dataclass(frozen=True, slots=True)
+class Other:
+    """The other side of a connection, and our errors for what becomes of it; no error is raised here, only made.
 
-    An error of ours that aborted an upload from inside its body comes back as it was.
-
-    Args:
-        who: the other side in words, such as "the storage".
+    Attributes:
+        who: in words, such as "the storage".
+        where: the same with its address; see `shown`.
+        tls: it is spoken to by TLS.
     """
-    own = _own(error)
-    if own is not None:
-        return own
-    where = f"{who} at {shown(url)}"
-    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-        return ConfigError(f"{where} is no usable address", key=key, remedy="Write it as https://host:port.")
-    return _tls_failure(error, where, key) or _proxy_failure(error, where, key) or _broken(error, where, url, key)
 
+    who: str
+    where: str
+    tls: bool
 
-def _broken(error: BaseException, where: str, url: URL, key: str | None) -> CloudSyncError:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+    @classmethod
+    def at(cls, who: str, url: URL) -> Self:
+        return cls(who, f"{who} at {shown(url)}", url.scheme == "https")
+
+    def unresolved(self, key: str | None) -> Unreachable:
         return Unreachable(
-            f"the host name of {where} cannot be resolved", key=key, remedy="Check the name, and this machine's DNS."
+            f"the host name of {self.where} cannot be resolved",
+            key=key,
+            remedy="Check the name, and this machine's DNS.",
         )
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Unreachable(f"no connection to {where} within the connect timeout", key=key, remedy=_CHECK_ADDRESS)
-    if isinstance(error, TimeoutError):
-        return Unreachable(f"{where} went silent for longer than the read timeout", key=key)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        reset = isinstance(error.os_error, ConnectionResetError)
-        remedy = (_hint(url) if reset else None) or _CHECK_ADDRESS
-        return Unreachable(f"no connection to {where}: {_reason(error.os_error)}", key=key, remedy=remedy)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return _broken_body(error, where, key)
-    if isinstance(error, aiohttp.ClientResponseError):
-        return BadAnswer(f"{where} answered something that is not HTTP", key=key)
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return Unreachable(f"{where} closed the connection without an answer", key=key, remedy=_hint(url))
-    return Unreachable(f"the connection to {where} broke: {_reason(error)}", key=key)
 
+    def no_connection_in_time(self, key: str | None) -> Unreachable:
+        return Unreachable(f"no connection to {self.where} within the connect timeout", key=key, remedy=_CHECK_ADDRESS)
 
-def _hint(url: URL) -> str | None:
-    # Some servers tell in no other way that they miss the certificate.
-    return "If it asks for a client certificate, configure one." if url.scheme == "https" else None
+    def no_connection(self, error: OSError, key: str | None) -> Unreachable:
+        hint = self._hint if isinstance(error, ConnectionResetError) else None
+        return Unreachable(f"no connection to {self.where}: {reason(error)}", key=key, remedy=hint or _CHECK_ADDRESS)
 
+    def silent(self, key: str | None) -> Unreachable:
+        return Unreachable(f"{self.where} went silent for longer than the read timeout", key=key)
 
-def _tls_failure(error: BaseException, where: str, key: str | None) -> CloudSyncError | None:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+    def no_answer(self, key: str | None) -> Unreachable:
+        return Unreachable(f"{self.where} closed the connection without an answer", key=key, remedy=self._hint)
+
+    def broke(self, error: BaseException, key: str | None) -> Unreachable:
+        return Unreachable(f"the connection to {self.where} broke: {reason(error)}", key=key)
+
+    def broke_while_read(self, key: str | None) -> Unreachable:
+        return Unreachable(f"the connection to {self.where} broke while its answer was read", key=key)
+
+    def no_http(self, key: str | None) -> BadAnswer:
+        return BadAnswer(f"{self.where} answered something that is not HTTP", key=key)
+
+    def ended_early(self, key: str | None) -> BadAnswer:
+        return BadAnswer(f"the answer of {self.where} ended before its announced length", key=key)
+
+    def too_long(self, limit: int, key: str | None) -> BadAnswer:
+        return BadAnswer(f"the answer of {self.where} is longer than {limit} bytes", key=key)
+
+    def not_trusted(self, error: BaseException, key: str | None) -> TlsFailed:
         return TlsFailed(
-            f"the certificate of {where} is not trusted: {_reason(error.certificate_error)}",
+            f"the certificate of {self.where} is not trusted: {reason(error)}",
             key=key,
             remedy="Give the authority that signed it as `ca_file`, or renew it there.",
         )
-    tls = _tls_error(error)
-    if tls is None:
-        return None
-    return TlsFailed(
-        f"no TLS connection to {where}: {_reason(tls)}",
-        key=key,
-        remedy="Check that this port speaks TLS, and the client certificate if the server asks for one.",
-    )
 
+    def no_tls(self, error: BaseException, key: str | None) -> TlsFailed:
+        return TlsFailed(
+            f"no TLS connection to {self.where}: {reason(error)}",
+            key=key,
+            remedy="Check that this port speaks TLS, and the client certificate if the server asks for one.",
+        )
 
-def _proxy_failure(error: BaseException, where: str, key: str | None) -> CloudSyncError | None:
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        kind = AccessDenied if error.status == 407 else Unreachable
+    def proxy_refused(self, status: int, key: str | None) -> AccessDenied | Unreachable:
+        kind = AccessDenied if status == 407 else Unreachable
         return kind(
-            f"the proxy refused the connection to {where} (HTTP {error.status})",
+            f"the proxy refused the connection to {self.where} (HTTP {status})",
             key=key,
             remedy="Check the proxy's address and credentials in HTTPS_PROXY, or set NO_PROXY.",
         )
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return Unreachable(f"the proxy on the way to {where} does not answer", key=key, remedy=_CHECK_ADDRESS)
-    return None
+
+    def no_proxy(self, key: str | None) -> Unreachable:
+        return Unreachable(f"the proxy on the way to {self.where} does not answer", key=key, remedy=_CHECK_ADDRESS)
+
+    @property
+    def _hint(self) -> str | None:
+        # Some servers tell in no other way that they miss the certificate.
+        return "If it asks for a client certificate, configure one." if self.tls else None
 
 
-def _own(error: BaseException) -> CloudSyncError | None:
-    """aiohttp wraps what an upload's body raises in a connection error; look underneath."""
-    cause: BaseException | None = error
-    for _ in range(8):
-        if cause is None or isinstance(cause, CloudSyncError):
-            return cause
-        cause = cause.__cause__
-    return None
-
-
-def _tls_error(error: BaseException) -> ssl.SSLError | None:
-    # A refused client certificate shows only on the first read (TLS 1.3), as an SSLError under a connection error.
-    for candidate in (error, error.__cause__, error.__context__, getattr(error, "os_error", None)):
-        if isinstance(candidate, ssl.SSLError):
-            return candidate
-    return None
-
-
-def _broken_body(error: aiohttp.ClientPayloadError, where: str, key: str | None) -> CloudSyncError:
-    # aiohttp tells a reset from an early end only by appending the operating system's error to its message.
-    if "ConnectionResetError" in str(error) or "ClientOSError" in str(error):
-        return Unreachable(f"the connection to {where} broke while its answer was read", key=key)
-    return BadAnswer(f"the answer of {where} ended before its announced length", key=key)
-
-
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What an error of the operating system or of TLS says, in a few words without addresses."""
     for attribute in ("verify_message", "reason", "strerror"):
         text = getattr(error, attribute, None)
         if isinstance(text, str) and text:

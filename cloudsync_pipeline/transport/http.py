@@ -1,4 +1,4 @@
-"""The HTTP client that every adapter uses: one pool, one policy of timeouts, TLS and proxies, our errors only.
+"""The HTTP client of every adapter that sends something: one policy of timeouts, TLS and proxies, our errors only.
 
 It does not retry, follow redirects, keep cookies or decompress: what an answer means is the adapter's business,
 and whether to ask again the engine's.
@@ -15,10 +15,11 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from cloudsync_pipeline.core.errors import BadAnswer, ConfigError
+from cloudsync_pipeline.core.errors import BadAnswer
 from cloudsync_pipeline.transport.auth import Auth
-from cloudsync_pipeline.transport.failures import shown, translated
-from cloudsync_pipeline.transport.settings import HttpSettings, proxy_from_environment, tls_context
+from cloudsync_pipeline.transport.failures import shown
+from cloudsync_pipeline.transport.http_failures import translated
+from cloudsync_pipeline.transport.settings import HttpSettings, check_address, proxy_from_environment, tls_context
 
 CHUNK = 256 * 1024
 """Bytes that are buffered ahead of a reader, at most about twice that."""
@@ -86,7 +87,7 @@ class HttpClient:
         total_timeout: float | None = None,
     ) -> aiohttp.ClientResponse:
         """Like `request`, for a caller that gives the answer to `end` itself, whatever happens."""
-        _check(url, self.who)
+        check_address(url, who=self.who)
         session = self._open()
         try:
             return await session.request(
@@ -108,18 +109,6 @@ class HttpClient:
             response.release()
         else:
             response.close()
-
-    async def content(self, response: aiohttp.ClientResponse, *, key: str | None = None) -> bytes:
-        """The body of an open answer whose `Content-Length` is known to be small.
-
-        Raises:
-            BadAnswer: it ended before its announced length.
-            Unreachable: the connection broke or went silent.
-        """
-        try:
-            return await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise translated(error, who=self.who, url=response.url, key=key) from error
 
     async def pieces(
         self, response: aiohttp.ClientResponse, *, largest: int, key: str | None = None
@@ -210,15 +199,6 @@ class Opened:
             self._client.end(self._response)
         if isinstance(error, aiohttp.ClientError | TimeoutError):
             raise translated(error, who=self._client.who, url=self._url, key=self._key) from error
-
-
-def _check(url: URL, who: str) -> None:
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"{who} has no usable address", remedy="Write it as https://host:port.")
-    if url.user is not None or url.password is not None:
-        raise ConfigError(
-            f"the address of {who} ({shown(url)}) holds credentials", remedy="Configure them as authentication instead."
-        )
 
 
 async def read_limited(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -11,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 from yarl import URL
 
 from cloudsync_pipeline.core.errors import ConfigError
+from cloudsync_pipeline.transport.failures import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,20 @@ def _unusable(setting: str, path: str | None, error: Exception) -> ConfigError:
         f"{setting} {path!r} cannot be used: {reason}",
         remedy="Give a PEM file that this process may read.",
     )
+
+
+def check_address(url: URL, *, who: str) -> None:
+    """Refuse what cannot be asked.
+
+    Raises:
+        ConfigError: no `http` or `https`, no host, or credentials.
+    """
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(f"{who} has no usable address", remedy="Write it as https://host:port.")
+    if url.user is not None or url.password is not None:
+        raise ConfigError(
+            f"the address of {who} ({shown(url)}) holds credentials", remedy="Configure them as authentication instead."
+        )
 
 
 def proxy_from_environment(origin: URL) -> URL | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import aiohttp
@@ -30,32 +31,45 @@ from cloudsync_pipeline.core.errors import (
     Unavailable,
     Unreachable,
 )
-from cloudsync_pipeline.transport.failures import http_date, retry_after, status_error, translated
+from cloudsync_pipeline.transport.failures import http_date, retry_after, status_error
+from cloudsync_pipeline.transport.fetching import Fetcher
 from cloudsync_pipeline.transport.http import HttpClient
+from cloudsync_pipeline.transport.http_failures import translated
 from cloudsync_pipeline.transport.settings import HttpSettings
 from cloudsync_tests.devserver.certificates import Authority
 from cloudsync_tests.scripted import Reply, Then, in_turn, scripted
 
+Ask = Callable[[HttpSettings, str, str | None], Coroutine[Any, Any, bytes]]
+"""(settings, URL, key) to the body of the answer to a GET."""
 
-def ask(url: str, **settings: Any) -> bytes:
+
+async def by_aiohttp(settings: HttpSettings, url: str, key: str | None = None) -> bytes:
+    async with (
+        HttpClient(settings, who="the server") as client,
+        client.request("GET", URL(url), key=key) as response,
+    ):
+        return await response.read()
+
+
+async def by_fetcher(settings: HttpSettings, url: str, key: str | None = None) -> bytes:
+    async with Fetcher(settings, who="the server") as fetcher, fetcher.fetch("GET", url, key=key) as answer:
+        return await answer.content(2**20)
+
+
+@pytest.fixture(params=[by_aiohttp, by_fetcher])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """Both of our clients: what goes wrong is told in the same words."""
+    return cast("Ask", request.param)
+
+
+def ask_at(ask: Ask, url: str, key: str | None = None, **settings: Any) -> bytes:
+    return asyncio.run(ask(HttpSettings(trust_env=False, **settings), url, key))
+
+
+def ask_scripted(ask: Ask, reply: Reply, **settings: Any) -> bytes:
     async def main() -> bytes:
-        async with (
-            HttpClient(HttpSettings(trust_env=False, **settings), who="the server") as client,
-            client.request("GET", URL(url), key="some/key") as response,
-        ):
-            return await response.read()
-
-    return asyncio.run(main())
-
-
-def ask_scripted(reply: Reply, **settings: Any) -> bytes:
-    async def main() -> bytes:
-        async with (
-            scripted(in_turn(reply)) as server,
-            HttpClient(HttpSettings(trust_env=False, **settings), who="the server") as client,
-            client.request("GET", URL(server.url)) as response,
-        ):
-            return await response.read()
+        async with scripted(in_turn(reply)) as server:
+            return await ask(HttpSettings(trust_env=False, **settings), server.url, None)
 
     return asyncio.run(main())
 
@@ -63,44 +77,44 @@ def ask_scripted(reply: Reply, **settings: Any) -> bytes:
 class TestConnections:
     """Real sockets."""
 
-    def test_a_closed_port_is_unreachable(self) -> None:
+    def test_a_closed_port_is_unreachable(self, ask: Ask) -> None:
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
             with pytest.raises(Unreachable, match=r"no connection to the server at http://127\.0\.0\.1") as caught:
-                ask(f"http://127.0.0.1:{held.getsockname()[1]}/path?token=secret")
+                ask_at(ask, f"http://127.0.0.1:{held.getsockname()[1]}/path?token=secret", "some/key")
         assert caught.value.retryable
         assert caught.value.key == "some/key"
         assert caught.value.remedy
         assert "secret" not in str(caught.value)
 
-    def test_an_unknown_host_is_unreachable(self) -> None:
+    def test_an_unknown_host_is_unreachable(self, ask: Ask) -> None:
         with pytest.raises(Unreachable, match="cannot be resolved"):
-            ask("http://no-such-host.invalid/")
+            ask_at(ask, "http://no-such-host.invalid/")
 
-    def test_silence_is_unreachable(self) -> None:
+    def test_silence_is_unreachable(self, ask: Ask) -> None:
         with pytest.raises(Unreachable, match="silent"):
-            ask_scripted(Reply(raw=b"", then=Then.STALL), read_timeout=0.1)
+            ask_scripted(ask, Reply(raw=b"", then=Then.STALL), read_timeout=0.1)
 
-    def test_silence_within_a_body_is_unreachable(self) -> None:
+    def test_silence_within_a_body_is_unreachable(self, ask: Ask) -> None:
         with pytest.raises(Unreachable, match="silent"):
-            ask_scripted(Reply(body=b"x", announced=2, then=Then.STALL), read_timeout=0.1)
+            ask_scripted(ask, Reply(body=b"x", announced=2, then=Then.STALL), read_timeout=0.1)
 
-    def test_a_connection_closed_without_an_answer_is_unreachable(self) -> None:
+    def test_a_connection_closed_without_an_answer_is_unreachable(self, ask: Ask) -> None:
         with pytest.raises(Unreachable, match="without an answer"):
-            ask_scripted(Reply(raw=b"", then=Then.CLOSE))
+            ask_scripted(ask, Reply(raw=b"", then=Then.CLOSE))
 
-    def test_a_connection_reset_within_a_body_is_unreachable(self) -> None:
+    def test_a_connection_reset_within_a_body_is_unreachable(self, ask: Ask) -> None:
         with pytest.raises(Unreachable, match="broke"):
-            ask_scripted(Reply(body=b"x", announced=1000, then=Then.RESET))
+            ask_scripted(ask, Reply(body=b"x", announced=1000, then=Then.RESET))
 
-    def test_a_body_that_ends_early_is_a_bad_answer(self) -> None:
+    def test_a_body_that_ends_early_is_a_bad_answer(self, ask: Ask) -> None:
         with pytest.raises(BadAnswer, match="ended before"):
-            ask_scripted(Reply(body=b"x", announced=2, then=Then.CLOSE))
+            ask_scripted(ask, Reply(body=b"x", announced=2, then=Then.CLOSE))
 
     @pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"])
-    def test_what_is_not_http_is_a_bad_answer(self, raw: bytes) -> None:
+    def test_what_is_not_http_is_a_bad_answer(self, ask: Ask, raw: bytes) -> None:
         with pytest.raises(BadAnswer, match="not HTTP"):
-            ask_scripted(Reply(raw=raw, then=Then.CLOSE))
+            ask_scripted(ask, Reply(raw=raw, then=Then.CLOSE))
 
 
 class TestTls:
@@ -110,8 +124,9 @@ class TestTls:
     def authority(self, tmp_path: Path) -> Authority:
         return Authority(tmp_path)
 
-    def ask(
+    def securely(
         self,
+        ask: Ask,
         authority: Authority,
         *,
         ask_client: bool = False,
@@ -126,31 +141,28 @@ class TestTls:
             context.load_verify_locations(authority.certificate)
 
         async def main() -> bytes:
-            async with (
-                scripted(in_turn(Reply(body=b"secure")), tls=context) as server,
-                HttpClient(HttpSettings(trust_env=False, **settings), who="the server") as client,
-                client.request("GET", URL(server.url)) as response,
-            ):
-                return await response.read()
+            async with scripted(in_turn(Reply(body=b"secure")), tls=context) as server:
+                return await ask(HttpSettings(trust_env=False, **settings), server.url, None)
 
         return asyncio.run(main())
 
-    def test_an_unknown_authority_is_not_trusted(self, authority: Authority) -> None:
+    def test_an_unknown_authority_is_not_trusted(self, ask: Ask, authority: Authority) -> None:
         with pytest.raises(TlsFailed, match="not trusted") as caught:
-            self.ask(authority)
+            self.securely(ask, authority)
         assert not caught.value.retryable
         assert "ca_file" in str(caught.value)
 
-    def test_a_configured_authority_is_trusted(self, authority: Authority) -> None:
-        assert self.ask(authority, ca_file=str(authority.certificate)) == b"secure"
+    def test_a_configured_authority_is_trusted(self, ask: Ask, authority: Authority) -> None:
+        assert self.securely(ask, authority, ca_file=str(authority.certificate)) == b"secure"
 
-    def test_verification_can_be_switched_off(self, authority: Authority) -> None:
-        assert self.ask(authority, verify_tls=False) == b"secure"
+    def test_verification_can_be_switched_off(self, ask: Ask, authority: Authority) -> None:
+        assert self.securely(ask, authority, verify_tls=False) == b"secure"
 
-    def test_a_client_certificate_is_shown(self, authority: Authority) -> None:
+    def test_a_client_certificate_is_shown(self, ask: Ask, authority: Authority) -> None:
         certificate, key = authority.issue("client")
 
-        answer = self.ask(
+        answer = self.securely(
+            ask,
             authority,
             ask_client=True,
             ca_file=str(authority.certificate),
@@ -161,11 +173,11 @@ class TestTls:
         assert answer == b"secure"
 
     @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-    def test_a_missing_client_certificate_is_told(self, authority: Authority, newest: ssl.TLSVersion) -> None:
+    def test_a_missing_client_certificate_is_told(self, ask: Ask, authority: Authority, newest: ssl.TLSVersion) -> None:
         with pytest.raises(Unreachable, match="client certificate"):
-            self.ask(authority, ask_client=True, newest=newest, ca_file=str(authority.certificate))
+            self.securely(ask, authority, ask_client=True, newest=newest, ca_file=str(authority.certificate))
 
-    def test_a_port_without_tls_is_told(self) -> None:
+    def test_a_port_without_tls_is_told(self, ask: Ask) -> None:
         async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"220 ready\r\n")
             await writer.drain()
@@ -173,25 +185,23 @@ class TestTls:
 
         async def main() -> None:
             server = await asyncio.start_server(greet, "127.0.0.1", 0)
-            url = URL(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            async with (
-                server,
-                HttpClient(HttpSettings(trust_env=False), who="the server") as client,
-                client.request("GET", url),
-            ):
-                pass
+            async with server:
+                port = server.sockets[0].getsockname()[1]
+                await ask(HttpSettings(trust_env=False), f"https://127.0.0.1:{port}", None)
 
         with pytest.raises(TlsFailed, match="speaks TLS"):
             asyncio.run(main())
 
     @pytest.mark.parametrize("setting", ["ca_file", "client_cert_file"])
-    def test_a_file_that_cannot_be_used_is_a_mistake_in_the_configuration(self, tmp_path: Path, setting: str) -> None:
+    def test_a_file_that_cannot_be_used_is_a_mistake_in_the_configuration(
+        self, ask: Ask, tmp_path: Path, setting: str
+    ) -> None:
         garbage = tmp_path / "garbage.pem"
         garbage.write_text("nothing")
 
         for path in (garbage, tmp_path / "missing.pem"):
             with pytest.raises(ConfigError, match=setting) as caught:
-                ask("https://127.0.0.1:1/", **{setting: str(path)})
+                ask_at(ask, "https://127.0.0.1:1/", **{setting: str(path)})
             assert path.name in str(caught.value)
 
 

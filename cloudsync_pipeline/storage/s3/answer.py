@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import aiohttp
-
 from cloudsync_pipeline.core.errors import BadAnswer
 from cloudsync_pipeline.core.fingerprint import Fingerprint, md5_in_etag
 from cloudsync_pipeline.core.records import StorageObject
 from cloudsync_pipeline.storage.s3.vendors import Vendor
 from cloudsync_pipeline.transport.failures import http_date
+from cloudsync_pipeline.transport.fetching import Answer
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -81,7 +80,7 @@ def described(headers: Mapping[str, str], key: str, observed_at: datetime, vendo
 
 
 def _size(headers: Mapping[str, str]) -> int | None:
-    part = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    part = _CONTENT_RANGE.fullmatch(headers.get("Content-Range") or "")
     if part:
         return int(part[3])
     length = headers.get("Content-Length", "")
@@ -99,14 +98,14 @@ def _fingerprint(etag: str, size: int, headers: Mapping[str, str], vendor: Vendo
     return Fingerprint("md5", md5, size)
 
 
-def span_of(response: aiohttp.ClientResponse, span: Span, size: int, key: str) -> int:
+def span_of(response: Answer, span: Span, size: int, key: str) -> int:
     """How many bytes the body of a 200 or 206 has to have.
 
     Raises:
         BadAnswer: it is another part than the one asked for.
     """
     expected = span.bytes_of(size)
-    part = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    part = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range") or "")
     if response.status == 200:
         # Also for a range that takes in everything: a server may then leave it unmentioned.
         fits = span.start == 0 and expected == size

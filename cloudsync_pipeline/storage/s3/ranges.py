@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from cloudsync_pipeline.core.errors import BadAnswer
-from cloudsync_pipeline.core.records import StorageObject
+from cloudsync_pipeline.core.records import Piece, StorageObject
 
 PART = 4 * 1024 * 1024
 """Bytes of a part."""
@@ -21,7 +21,7 @@ PARTS_AHEAD = 3
 WORTH_IT = 4 * PART
 """Bytes from which an object is read so: a smaller one is there before a second connection stands."""
 
-Fetch = Callable[[int, int], Awaitable[Sequence[bytes]]]
+Fetch = Callable[[int, int], Awaitable[Sequence[Piece]]]
 """(start, length) to the bytes of that part, in pieces."""
 
 
@@ -53,18 +53,18 @@ class PartedBody:
     """
 
     def __init__(
-        self, found: StorageObject, first: AsyncIterator[bytes], fetch: Fetch, room: Room, *, part: int = PART
+        self, found: StorageObject, first: AsyncIterator[Piece], fetch: Fetch, room: Room, *, part: int = PART
     ) -> None:
         self.object = found
         self.content: bytes | None = None
         self._first = first
         self._fetch = fetch
         self._room = room
-        self._ahead: deque[asyncio.Future[Sequence[bytes]]] = deque()
+        self._ahead: deque[asyncio.Future[Sequence[Piece]]] = deque()
         self._part = part
         self._asked_to = part
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[Piece]:
         """See `ObjectBody.chunks`."""
         given = 0
         try:
@@ -87,7 +87,7 @@ class PartedBody:
         finally:
             await self.close()
 
-    async def _next_part(self, start: int) -> AsyncIterator[bytes]:
+    async def _next_part(self, start: int) -> AsyncIterator[Piece]:
         if not self._ahead:
             # No room to read ahead: this part alone, which takes no more than a read in one stream would.
             self._asked_to = start + self._length(start)

@@ -8,15 +8,13 @@ from datetime import datetime
 from functools import partial
 from types import TracebackType
 
-import aiohttp
-
 from cloudsync_pipeline.core.errors import BadAnswer, PreconditionFailed, RemoteError
-from cloudsync_pipeline.core.records import StorageObject
+from cloudsync_pipeline.core.records import Piece, StorageObject
 from cloudsync_pipeline.storage.base import ObjectBody
 from cloudsync_pipeline.storage.s3.answer import Span, described, span_of
 from cloudsync_pipeline.storage.s3.ranges import WORTH_IT, PartedBody, Room
 from cloudsync_pipeline.storage.s3.vendors import Vendor
-from cloudsync_pipeline.transport.http import HttpClient
+from cloudsync_pipeline.transport.fetching import Answer
 
 SMALL = 64 * 1024
 """Bytes up to which a body is read by one call: every step of a generator costs as much as 8 KiB on their way."""
@@ -24,10 +22,10 @@ _PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Asked:
     """An open answer and the moment it was asked for, by the storage's clock."""
 
-    response: aiohttp.ClientResponse
+    response: Answer
     asked_at: datetime
 
 
@@ -41,10 +39,9 @@ class Asking:
         room: of the parts that are in memory, over all reads.
     """
 
-    http: HttpClient
     vendor: Vendor
-    get: Callable[[str, dict[str, str]], Awaitable[Answer]]
-    refused: Callable[[aiohttp.ClientResponse, str], Awaitable[RemoteError]]
+    get: Callable[[str, dict[str, str]], Awaitable[Asked]]
+    refused: Callable[[Answer, str], Awaitable[RemoteError]]
     room: Room
 
 
@@ -52,14 +49,14 @@ class S3Body:
     """See `storage.base.ObjectBody`."""
 
     def __init__(
-        self, found: StorageObject, pieces: AsyncIterator[bytes] | None, length: int, content: bytes | None = None
+        self, found: StorageObject, pieces: AsyncIterator[Piece] | None, length: int, content: bytes | None = None
     ) -> None:
         self.object = found
         self.content = content
         self._pieces = pieces
         self._length = length
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[Piece]:
         """See `ObjectBody.chunks`."""
         if self._pieces is None:
             if self.content:
@@ -86,7 +83,7 @@ class Reading:
         self._key = key
         self._if_match = if_match
         self._span = span
-        self._response: aiohttp.ClientResponse | None = None
+        self._response: Answer | None = None
         self._parted: PartedBody | None = None
 
     async def __aenter__(self) -> ObjectBody:
@@ -113,10 +110,10 @@ class Reading:
     def _end(self) -> None:
         response, self._response = self._response, None
         if response is not None:
-            self._asking.http.end(response)
+            response.end()
 
-    async def _body(self, answer: Answer) -> ObjectBody:
-        response, key, span, http = answer.response, self._key, self._span, self._asking.http
+    async def _body(self, answer: Asked) -> ObjectBody:
+        response, key, span = answer.response, self._key, self._span
         if response.status == 416 and span.start == 0:
             # No range of an empty object can be satisfied.
             self._end()
@@ -130,18 +127,31 @@ class Reading:
         if self._if_match is not None and found.etag != self._if_match:
             raise PreconditionFailed("the object is another version than the one asked for", key=key)
         expected = span_of(response, span, found.size, key)
-        if expected <= SMALL and response.content_length == expected:
-            content = await http.content(response, key=key)
+        if expected <= SMALL and response.length == expected:
+            content = await response.content(SMALL)
             self._end()
             if len(content) != expected:
                 raise BadAnswer(f"the body has not the {expected} bytes that were announced", key=key)
             return S3Body(found, None, expected, content)
-        pieces = http.pieces(response, largest=_PIECE, key=key)
+        pieces = _pieces(response, expected)
         if span.whole and found.size >= WORTH_IT:
             self._parted = PartedBody(found, pieces, partial(self._part, found.etag), self._asking.room)
             return self._parted
         return S3Body(found, pieces, expected)
 
-    async def _part(self, etag: str, start: int, length: int) -> Sequence[bytes]:
+    async def _part(self, etag: str, start: int, length: int) -> Sequence[Piece]:
         async with Reading(self._asking, self._key, etag, Span(start, length)) as body:
             return [piece async for piece in body.chunks()]
+
+
+async def _pieces(response: Answer, expected: int) -> AsyncIterator[Piece]:
+    """The body as it comes, each piece received where it stays; what is too much is told by one more byte."""
+    seen = 0
+    while seen <= expected:
+        piece = bytearray(min(_PIECE, expected - seen) or 1)
+        came = await response.read_into(memoryview(piece))
+        if not came:
+            return
+        del piece[came:]
+        seen += came
+        yield piece

@@ -11,9 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
-import aiohttp
 import pyarrow as pa
-from yarl import URL
 
 from cloudsync_pipeline.core.errors import IncompleteListing, RemoteError, Unavailable
 from cloudsync_pipeline.core.keys import unescape_bytes
@@ -25,12 +23,12 @@ from cloudsync_pipeline.storage.s3.answer import Span, described
 from cloudsync_pipeline.storage.s3.errors import s3_error
 from cloudsync_pipeline.storage.s3.listing import Page, parse_page, to_batch
 from cloudsync_pipeline.storage.s3.ranges import Room
-from cloudsync_pipeline.storage.s3.reading import Answer, Asking, Reading
+from cloudsync_pipeline.storage.s3.reading import Asked, Asking, Reading
 from cloudsync_pipeline.storage.s3.settings import S3Address, S3Settings
 from cloudsync_pipeline.storage.s3.walk import walk
 from cloudsync_pipeline.transport.clock import ServerClock
 from cloudsync_pipeline.transport.failures import http_date
-from cloudsync_pipeline.transport.http import HttpClient, read_limited
+from cloudsync_pipeline.transport.fetching import Answer, Fetcher
 from cloudsync_pipeline.transport.sigv4 import Signer
 
 _PARTS_IN_MEMORY = 8
@@ -63,12 +61,12 @@ class S3Storage:
         self._settings = settings
         self._address = S3Address(settings)
         self._signer = Signer(settings.credentials, region=self._address.region)
-        self._http = HttpClient(settings.http, who="the storage")
+        self._fetcher = Fetcher(settings.http, who="the storage")
         self._capabilities = StorageCapabilities(etag_may_be_md5=self._address.vendor.md5_etag)
         self._clock = ServerClock()
         self._root = settings.root
         self._pause = pause
-        self._asking = Asking(self._http, self._address.vendor, self._get, self._refusal, Room(_PARTS_IN_MEMORY))
+        self._asking = Asking(self._address.vendor, self._get, self._refusal, Room(_PARTS_IN_MEMORY))
 
     def __repr__(self) -> str:
         return f"S3Storage(bucket={self._settings.bucket!r}, prefix={self._settings.prefix!r})"
@@ -146,7 +144,7 @@ class S3Storage:
             query["continuation-token"] = token.encode()
         what = f"listing bucket {self._settings.bucket!r}"
         async with self._send("GET", self._address.of_bucket(query)) as answer:
-            body = await read_limited(answer.response, _LARGEST_PAGE)
+            body = await answer.response.content(_LARGEST_PAGE)
             if answer.response.status != 200:
                 raise s3_error(answer.response.status, body, answer.response.headers, what=what)
         return _PageBody(body, answer.asked_at)
@@ -185,38 +183,38 @@ class S3Storage:
         found = await self._page_body(self._root, size=1)
         parse_page(found.body, prefix=self._root, observed_at=found.asked_at)
 
-    async def _refusal(self, response: aiohttp.ClientResponse, key: str) -> RemoteError:
-        body = await read_limited(response, _LARGEST_ERROR)
+    async def _refusal(self, response: Answer, key: str) -> RemoteError:
+        body = await response.content(_LARGEST_ERROR)
         what = f"reading from bucket {self._settings.bucket!r}"
         return s3_error(response.status, body, response.headers, what=what, key=key)
 
     @asynccontextmanager
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, *, key: str | None = None
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[Asked]:
         signed = await self._signed(method, url, headers)
         sent = datetime.now(UTC)
-        async with self._http.request(method, URL(url, encoded=True), headers=signed, key=key) as response:
-            yield self._answer(response, sent)
+        async with self._fetcher.fetch(method, url, signed, key=key) as response:
+            yield self._asked(response, sent)
 
-    async def _get(self, key: str, headers: Mapping[str, str]) -> Answer:
+    async def _get(self, key: str, headers: Mapping[str, str]) -> Asked:
         url = self._address.of_key(self._root + key)
         signed = await self._signed("GET", url, headers)
         sent = datetime.now(UTC)
-        return self._answer(await self._http.send("GET", URL(url, encoded=True), headers=signed, key=key), sent)
+        return self._asked(await self._fetcher.open("GET", url, signed, key=key), sent)
 
     async def _signed(self, method: str, url: str, headers: Mapping[str, str] | None) -> dict[str, str]:
         signed = await self._signer.sign(method, url, {})
         # Not signed: some proxies rewrite it on the way.
         return signed | {"Accept-Encoding": self._address.vendor.raw_encoding, **(headers or {})}
 
-    def _answer(self, response: aiohttp.ClientResponse, sent: datetime) -> Answer:
+    def _asked(self, response: Answer, sent: datetime) -> Asked:
         self._clock.learn(sent=sent, received=datetime.now(UTC), date=http_date(response.headers.get("Date")))
-        return Answer(response, self._clock.at(sent))
+        return Asked(response, self._clock.at(sent))
 
     async def close(self) -> None:
         """See `Storage.close`."""
-        await self._http.close()
+        await self._fetcher.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -225,7 +223,7 @@ class S3Storage:
         await self.close()
 
 
-def _needs_no_body(response: aiohttp.ClientResponse) -> bool:
+def _needs_no_body(response: Answer) -> bool:
     """Whether a refused HEAD is clear as it is; a server in trouble is not asked a second time."""
     deleted = response.status == 404 and response.headers.get("x-amz-delete-marker") == "true"
     return deleted or response.status == 429 or response.status >= 500
