@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from benchmarks.filling import Contents
 from benchmarks.measure import Contestant
 from benchmarks.task import Benchmark, Goal, Task
-from benchmarks.world import REMOTE, World, cloudsync, emptied, engine
+from benchmarks.world import REMOTE, World, cloudsync, engine, set_aside
 from cloudsync_pipeline.devserver import process as devserver
 
 COMMAND, ENGINE, BARE = "cloudsync initial-sync", "engine alone", "bare aiohttp loop"
@@ -35,36 +34,34 @@ def _folder(world: World, bucket: str, title: str, place: Path) -> Task:
 
     def rclone(name: str, transfers: int) -> Contestant:
         command = world.rclone("sync", f"{REMOTE}:{bucket}", str(peer_at), *FLAGS, f"--transfers={transfers}")
-        return Contestant(name, command, world.rclone_environment, lambda: emptied(peer_at))
+        return Contestant(name, command, world.rclone_environment, lambda: set_aside(peer_at))
 
     def fresh() -> None:
-        emptied(state, ours_at)
+        set_aside(state, ours_at)
 
     goals = (Goal(title, COMMAND, (FEW, MANY), 0.9),)
     samples = world.in_turn(
         [
             rclone(FEW, 4),
             rclone(MANY, 32),
-            *world.s5cmd("s5cmd cp", "cp", f"s3://{bucket}/*", f"{peer_at}/", prepare=lambda: emptied(peer_at)),
+            *world.s5cmd("s5cmd cp", "cp", f"s3://{bucket}/*", f"{peer_at}/", prepare=lambda: set_aside(peer_at)),
             Contestant(COMMAND, cloudsync("initial-sync", "--direct"), ours, fresh),
             Contestant(ENGINE, engine("initial"), ours, fresh, tells=True),
         ],
         goals,
     )
-    for folder in (state, ours_at, peer_at):
-        shutil.rmtree(folder)
     return Task(title, samples, goals)
 
 
 def _http(world: World, contents: Contents, bucket: str, title: str) -> Task:
     state, files = world.folder / "state", world.folder / "files"
-    emptied(files)
+    set_aside(files)
     server = devserver.launch(files)
     world.ending.callback(server.stop)
 
     def fresh() -> None:
         server.stop()
-        emptied(state, files)
+        set_aside(state, files)
         server.restart()
 
     ours = world.ours(world.storage(bucket), {"type": "http_api", "url": server.url}, state)

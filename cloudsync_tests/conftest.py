@@ -18,6 +18,8 @@ from cloudsync_tests.lake.places import Servers
 
 # Half a gigabyte of modules and of tests is not looked through for garbage again and again.
 gc.set_threshold(*COLLECT_EVERY)
+# Nor do this and a thousand child processes start threads for NumPy, which nobody gives anything to compute.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ _SLOW_SECONDS = 0.01
 _IDLE_SECONDS = 1.0
 """Seconds without a call after which one that joined leaves."""
 
-_BRIEF_SECONDS = 0.002
+_BRIEF_SECONDS = 0.004
 """Seconds that brief calls may take on average; longer ones would keep the event loop from the network."""
-_WEIGHT = 0.1
+_WEIGHT = 0.05
 """Of the last call in that average."""
 _WARY_SECONDS = 1.0
 """Seconds for which calls go to threads after that, before one is tried in the event loop again."""

@@ -1,51 +1,29 @@
 """GET and HEAD of many objects, small and large: what `storage` reads with.
 
-A client of its own, on asyncio's transports and llhttp, because receiving is what a sync does most: of aiohttp's CPU
-time it takes two fifths for small objects and two thirds for large ones (`benchmarks/README.md`). It knows one kind of
-request, and of HTTP what an answer to that may contain. Everything else goes through `http.HttpClient`; timeouts, TLS,
-proxies and errors are the same in both.
+A client of its own, on asyncio's transports and llhttp, because receiving is what a sync does most: receiving alone
+takes aiohttp more than twice the CPU time for small objects, and half as much again for large ones
+(`benchmarks/README.md`). It knows one kind of request, and of HTTP what an answer to that may contain. Everything else
+goes through `http.HttpClient`; timeouts, TLS, proxies and errors are the same in both.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
-from yarl import URL
-
 from cloudsync_pipeline.core.errors import CloudSyncError
+from cloudsync_pipeline.transport.connecting import USER_AGENT, Connector, Origin, credentials
 from cloudsync_pipeline.transport.failures import Other
-from cloudsync_pipeline.transport.settings import HttpSettings, check_address, proxy_from_environment, tls_context
-from cloudsync_pipeline.transport.wire import Ended, Headers, NoHttp, Wire, request
+from cloudsync_pipeline.transport.incoming import Headers, NoHttp, request
+from cloudsync_pipeline.transport.settings import HttpSettings
+from cloudsync_pipeline.transport.wire import Ended, Wire
 
 _KEPT_SECONDS = 15.0
-"""Seconds for which an idle connection is kept: servers commonly end them after 20 or more."""
+"""Seconds after which an idle connection is not used again: servers commonly end them after 20 or more."""
 _PIECE = 256 * 1024
 _BROKEN = (NoHttp, Ended, OSError)
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Where requests of one scheme, host and port go.
-
-    Attributes:
-        place: scheme and authority.
-        authority: host and port as in the URL.
-        proxy: None where there is none on the way.
-    """
-
-    place: str
-    authority: str
-    host: str
-    port: int
-    tls: bool
-    proxy: URL | None
-    other: Other
 
 
 class Fetcher:
@@ -60,14 +38,15 @@ class Fetcher:
     """
 
     def __init__(self, settings: HttpSettings, *, who: str) -> None:
-        self.settings = settings
         self.who = who
-        self._always = {"User-Agent": "cloudsync-pipeline", "Accept-Encoding": "identity", **settings.headers}
-        self._origins: dict[str, _Origin] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._always = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **settings.headers}
+        self._connector = Connector(settings, who=who)
+        self._origins: dict[str, Origin] = {}
         self._slots = asyncio.Semaphore(settings.max_connections)
         self._idle: dict[str, list[Wire]] = {}
         self._busy: set[Wire] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"Fetcher(who={self.who!r})"
@@ -98,7 +77,7 @@ class Fetcher:
         sent = {"Host": origin.authority, **self._always, **(headers or {})}
         if origin.proxy is not None and not origin.tls:
             target = url
-            sent |= _credentials(origin.proxy)
+            sent |= credentials(origin.proxy)
         wanted = request(method, target, sent)
         await self._slots.acquire()
         try:
@@ -108,126 +87,78 @@ class Fetcher:
             raise
         return Answer(self, origin, wire, key)
 
-    async def _asked(self, origin: _Origin, wanted: bytes, key: str | None, *, bodiless: bool) -> Wire:
+    async def _asked(self, origin: Origin, wanted: bytes, key: str | None, *, bodiless: bool) -> Wire:
         while True:
             wire, kept = self._kept(origin), True
             if wire is None:
-                wire, kept = await self._connected(origin, key), False
+                wire, kept = await self._connector.connect(origin, key=key), False
+            if self._closed:
+                wire.close()
+                raise origin.other.no_answer(key)
             self._busy.add(wire)
             try:
                 await wire.ask(wanted, bodiless=bodiless)
             except BaseException as error:
                 self._busy.discard(wire)
                 closed_while_idle = kept and not wire.begun and isinstance(error, Ended | ConnectionError)
-                if closed_while_idle:
+                if closed_while_idle and not self._closed:
                     continue
                 if isinstance(error, _BROKEN):
                     raise _unanswered(error, origin.other, key) from error
                 raise
             return wire
 
-    def _kept(self, origin: _Origin) -> Wire | None:
+    # --- connections at rest --------------------------------------------------------------------
+
+    def _kept(self, origin: Origin) -> Wire | None:
         """A connection that was used before, the one used last."""
         idle = self._idle.get(origin.place, [])
-        since = asyncio.get_running_loop().time() - _KEPT_SECONDS
         while idle:
             wire = idle.pop()
-            if wire.usable and wire.idle_since > since:
+            if wire.usable and not self._is_old(wire):
                 return wire
             wire.close()
         return None
 
-    def give_back(self, origin: _Origin, wire: Wire) -> None:
+    def give_back(self, origin: Origin, wire: Wire) -> None:
         """For an answer that is done with."""
         self._busy.discard(wire)
-        if wire.rest():
+        if self._closed:
+            wire.close()
+        elif wire.release():
             self._idle.setdefault(origin.place, []).append(wire)
+            if self._sweep is None:
+                self._sweep = asyncio.get_running_loop().call_later(_KEPT_SECONDS, self._close_old)
         self._slots.release()
 
-    # --- connecting -----------------------------------------------------------------------------
+    def _close_old(self) -> None:
+        self._sweep = None
+        for idle in self._idle.values():
+            for wire in [wire for wire in idle if self._is_old(wire)]:
+                idle.remove(wire)
+                wire.close()
+        if any(self._idle.values()):
+            self._sweep = asyncio.get_running_loop().call_later(_KEPT_SECONDS, self._close_old)
 
-    async def _connected(self, origin: _Origin, key: str | None) -> Wire:
-        try:
-            async with asyncio.timeout(self.settings.connect_timeout):
-                return await (
-                    self._direct(origin) if origin.proxy is None else self._through(origin, origin.proxy, key)
-                )
-        except CloudSyncError:
-            raise
-        except (OSError, Ended, NoHttp) as error:
-            raise _unconnected(error, origin.other, key) from error
+    def _is_old(self, wire: Wire) -> bool:
+        return asyncio.get_running_loop().time() - wire.idle_since > _KEPT_SECONDS
 
-    async def _direct(self, origin: _Origin) -> Wire:
-        return await self._to(origin.host, origin.port, tls=origin.tls)
-
-    async def _to(self, host: str, port: int, *, tls: bool) -> Wire:
-        _, wire = await asyncio.get_running_loop().create_connection(
-            lambda: Wire(silence=self.settings.read_timeout),
-            host,
-            port,
-            ssl=self._context() if tls else None,
-            server_hostname=host if tls else None,
-            happy_eyeballs_delay=0.25,
-        )
-        return wire
-
-    async def _through(self, origin: _Origin, proxy: URL, key: str | None) -> Wire:
-        """By way of a proxy: which passes requests on, or, for TLS, whatever is sent."""
-        try:
-            wire = await self._to(proxy.raw_host or "", proxy.port or 80, tls=proxy.scheme == "https")
-        except OSError as error:
-            raise origin.other.no_proxy(key) from error
-        if not origin.tls:
-            return wire
-        try:
-            await self._tunnel(wire, origin, proxy, key)
-        except BaseException:
-            wire.close()
-            raise
-        return wire
-
-    async def _tunnel(self, wire: Wire, origin: _Origin, proxy: URL, key: str | None) -> None:
-        there = f"{origin.host}:{origin.port}"
-        asked = request("CONNECT", there, {"Host": there, "User-Agent": "cloudsync-pipeline", **_credentials(proxy)})
-        try:
-            await wire.ask(asked, bodiless=True)
-        except _BROKEN as error:
-            raise origin.other.no_proxy(key) from error
-        if wire.status != 200:
-            raise origin.other.proxy_refused(wire.status, key)
-        secured = await asyncio.get_running_loop().start_tls(
-            wire.transport, wire, self._context(), server_hostname=origin.host
-        )
-        if secured is None:
-            raise Ended
-        wire.secured(secured)
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = tls_context(self.settings)
-        return self._tls
-
-    def _split(self, url: str) -> tuple[_Origin, str]:
+    def _split(self, url: str) -> tuple[Origin, str]:
         """Where a URL points to, and what is asked for there."""
         scheme, _, rest = url.partition("://")
         authority, slash, path = rest.partition("/")
         place = f"{scheme}://{authority}"
         origin = self._origins.get(place)
         if origin is None:
-            origin = self._origins[place] = self._origin(place)
+            origin = self._origins[place] = self._connector.origin(place)
         return origin, slash + path or "/"
 
-    def _origin(self, place: str) -> _Origin:
-        url = URL(place, encoded=True)
-        check_address(url, who=self.who)
-        host, port = url.raw_host or "", url.port or 80
-        proxy = proxy_from_environment(url) if self.settings.trust_env else None
-        shown_host = f"[{host}]" if ":" in host else host
-        authority = shown_host if url.is_default_port() else f"{shown_host}:{port}"
-        return _Origin(place, authority, host, port, url.scheme == "https", proxy, Other.at(self.who, url))
-
     async def close(self) -> None:
-        """Close every connection; a second call does nothing."""
+        """Close every connection, for good; a second call does nothing."""
+        self._closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         for wire in (*self._busy, *(wire for idle in self._idle.values() for wire in idle)):
             wire.close()
         self._idle.clear()
@@ -249,7 +180,7 @@ class Answer:
         length: announced bytes of the body; None where nothing is announced.
     """
 
-    def __init__(self, fetcher: Fetcher, origin: _Origin, wire: Wire, key: str | None) -> None:
+    def __init__(self, fetcher: Fetcher, origin: Origin, wire: Wire, key: str | None) -> None:
         self.status = wire.status
         self.headers: Headers = wire.headers
         self.length = wire.length
@@ -279,10 +210,10 @@ class Answer:
             BadAnswer: it is longer than `limit` bytes, or ended before its announced length.
             Unreachable: the connection broke or went silent.
         """
-        if self._wire is not None and (found := self._wire.arrived()) is not None and len(found) <= limit:
-            return found
         if self.length is not None and self.length > limit:
             raise self._origin.other.too_long(limit, self._key)
+        if self._wire is not None and (found := self._wire.arrived()) is not None and len(found) <= limit:
+            return found
         pieces: list[bytes] = []
         room = memoryview(bytearray(min(_PIECE, limit + 1)))
         total = 0
@@ -320,25 +251,6 @@ class Fetching:
             self._answer.end()
 
 
-def _credentials(proxy: URL) -> dict[str, str]:
-    if proxy.user is None:
-        return {}
-    pair = f"{proxy.user}:{proxy.password or ''}".encode()
-    return {"Proxy-Authorization": f"Basic {b64encode(pair).decode()}"}
-
-
-def _unconnected(error: Exception, other: Other, key: str | None) -> CloudSyncError:
-    if isinstance(error, TimeoutError):
-        return other.no_connection_in_time(key)
-    if isinstance(error, socket.gaierror):
-        return other.unresolved(key)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return other.not_trusted(error, key)
-    if isinstance(error, ssl.SSLError):
-        return other.no_tls(error, key)
-    return other.no_connection(error if isinstance(error, OSError) else ConnectionResetError(str(error)), key)
-
-
 def _unanswered(error: Exception, other: Other, key: str | None) -> CloudSyncError:
     if isinstance(error, TimeoutError):
         return other.silent(key)
@@ -354,4 +266,6 @@ def _unfinished(error: Exception, other: Other, key: str | None) -> CloudSyncErr
         return other.silent(key)
     if isinstance(error, OSError):
         return other.broke_while_read(key)
+    if isinstance(error, NoHttp):
+        return other.no_http(key)
     return other.ended_early(key)

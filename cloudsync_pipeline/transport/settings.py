@@ -27,6 +27,9 @@ class HttpSettings:
         client_cert_file, client_key_file: PEM files we identify ourselves with; the key may stand in the first.
         trust_env: honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY. `.netrc` is never read.
         headers: sent with every request; may hold secrets, so they are not shown.
+
+    Raises:
+        ConfigError: a number is not greater than 0.
     """
 
     connect_timeout: float = 10.0
@@ -38,6 +41,11 @@ class HttpSettings:
     client_key_file: str | None = None
     trust_env: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "read_timeout", "max_connections"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}", remedy="Give a number greater than 0.")
 
 
 def tls_context(settings: HttpSettings) -> ssl.SSLContext:

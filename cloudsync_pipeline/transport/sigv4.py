@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 on requests that aiohttp sends.
+"""AWS Signature Version 4 of requests.
 
 Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)". The path is signed as it is sent:
 for S3 it is not normalized, and each byte outside the unreserved characters is percent-encoded once.

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import pytest
 
 from cloudsync_pipeline.core.errors import BadAnswer, CapabilityMissing, ContentMismatch, PathRejected
-from cloudsync_pipeline.core.records import FileState, Permissions
+from cloudsync_pipeline.core.records import FileState, Permissions, Piece
 from cloudsync_pipeline.file_managers.base import FileManager, FileManagerCapabilities, Upload
 from cloudsync_tests.hostile_keys import HOSTILE_KEYS, HostileKey
 
@@ -32,7 +32,7 @@ BOOLEANS = [field.name for field in dataclasses.fields(FileManagerCapabilities) 
 def an_upload(content: bytes, /, *, replace: bool = False, chunk: int = 64 * 1024, **changes: Any) -> Upload:
     """Content as it would come from a storage."""
 
-    async def chunks() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[Piece]:
         for start in range(0, len(content), chunk):
             yield content[start : start + chunk]
 
@@ -43,7 +43,7 @@ def an_upload(content: bytes, /, *, replace: bool = False, chunk: int = 64 * 102
 def a_failing_upload(size: int, error: BaseException, *, replace: bool = False, chunk: int = 64 * 1024) -> Upload:
     """Content whose verification fails: `error` comes in place of the last chunk."""
 
-    async def chunks() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[Piece]:
         left = size
         while left > chunk:
             yield b"n" * chunk
@@ -163,7 +163,7 @@ class FileManagerContract(FileManagerSuite):
         async def scenario(manager: FileManager) -> None:
             content = some_bytes(100_000)
 
-            async def uneven() -> AsyncIterator[bytes]:
+            async def uneven() -> AsyncIterator[Piece]:
                 yield content[:1]
                 yield b""
                 yield content[1:70_000]
@@ -313,6 +313,6 @@ async def _drain(listing: AsyncIterator[FileState]) -> list[FileState]:
     return [state async for state in listing]
 
 
-async def _enter(opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> bytes:
+async def _enter(opened: AbstractAsyncContextManager[AsyncIterator[Piece]]) -> bytes:
     async with opened as chunks:
         return b"".join([chunk async for chunk in chunks])

@@ -15,6 +15,7 @@ from cloudsync_pipeline.core.errors import (
     PreconditionFailed,
     Rejected,
 )
+from cloudsync_pipeline.core.records import Piece
 from cloudsync_pipeline.storage.base import LISTING_SCHEMA, Storage
 from cloudsync_tests.contracts.subject import StorageSubject, batches_of, content_of, keys_of, rows_of, with_storage
 
@@ -174,7 +175,7 @@ class StorageContract:
         content = bytes(range(256)) * 12_000
         subject.put("large", content)
 
-        async def pieces(storage: Storage) -> list[bytes]:
+        async def pieces(storage: Storage) -> list[Piece]:
             async with storage.read("large") as body:
                 return [piece async for piece in body.chunks()]
 

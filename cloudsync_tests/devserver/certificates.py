@@ -11,9 +11,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
-    """Signs certificates for 127.0.0.1 and localhost.
+    """Signs certificates for 127.0.0.1, ::1 and localhost.
 
     Attributes:
         certificate: its own certificate, a PEM file.
@@ -25,6 +37,10 @@ class Authority:
         self._name = _name("test authority")
         own = _builder(self._name, self._name, self._key.public_key())
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        # Python 3.13 asks for this in a chain, and for how the keys are named in both certificates.
+        own = own.add_extension(_SIGNS, critical=True).add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+        )
         self.certificate = folder / "authority.pem"
         self.certificate.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -32,12 +48,13 @@ class Authority:
         """A certificate and its key, two PEM files."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+            [*(x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", "::1")), x509.DNSName("localhost")]
         )
         signed = (
             _builder(_name(name), self._name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(names, critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         certificate, key_file = self._folder / f"{name}.pem", self._folder / f"{name}.key"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from python_multipart.multipart import parse_form
 
 from cloudsync_pipeline.core.errors import ContentMismatch
+from cloudsync_pipeline.core.records import Piece
 from cloudsync_pipeline.file_managers.multipart import FileForm, Form
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=50)
@@ -44,14 +45,14 @@ class _Stream:
         return taken
 
 
-async def in_order(chunks: list[bytes]) -> AsyncIterator[bytes]:
+async def in_order(chunks: list[bytes]) -> AsyncIterator[Piece]:
     for chunk in chunks:
         yield chunk
 
 
-async def collect(into: list[bytes], pieces: AsyncIterator[bytes]) -> None:
+async def collect(into: list[bytes], pieces: AsyncIterator[Piece]) -> None:
     async for piece in pieces:
-        into.append(piece)  # noqa: PERF401 - what came before an error counts
+        into.append(bytes(piece))  # noqa: PERF401 - what came before an error counts
 
 
 def streamed(form: FileForm, chunks: list[bytes]) -> list[bytes]:
@@ -95,7 +96,7 @@ def test_the_last_chunk_waits_for_the_end() -> None:
     form = FileForm({}, 9, None)
     given_out: list[bytes] = []
 
-    async def content() -> AsyncIterator[bytes]:
+    async def content() -> AsyncIterator[Piece]:
         yield b"one"
         yield b"two"
         yield b"six"

@@ -23,6 +23,7 @@ from cloudsync_pipeline.core.errors import (
 )
 from cloudsync_pipeline.core.records import StorageObject
 from cloudsync_pipeline.storage.s3 import S3Settings, S3Storage
+from cloudsync_pipeline.storage.s3.ranges import WORTH_IT
 from cloudsync_pipeline.transport.settings import HttpSettings
 from cloudsync_tests.contracts.subject import batches_of, content_of
 from cloudsync_tests.scripted import Asked, Reply, Script, Then, in_turn, scripted
@@ -44,8 +45,8 @@ def with_script(script: Script, use: Callable[[S3Storage], Awaitable[T]], **chan
     async def main() -> tuple[T, list[Asked]]:
         async with scripted(script) as server:
             values: dict[str, Any] = {"provider": "aws", "access_key": "a", "secret_key": "s", "region": "r"}
-            http = HttpSettings(trust_env=False, read_timeout=0.3)
-            settings = S3Settings("bucket", server.url, http=http, **values | changes)
+            values["http"] = HttpSettings(trust_env=False, read_timeout=0.3)
+            settings = S3Settings("bucket", server.url, **values | changes)
             async with S3Storage(settings, pause=changes.get("pause", no_pause)) as storage:
                 return await use(storage), server.asked
 
@@ -234,6 +235,25 @@ class TestRead:
     def test_an_archived_object_says_so(self) -> None:
         with pytest.raises(Rejected, match="archived"):
             self.read(lambda _: Reply(403, body=document("InvalidObjectState")))
+
+    @pytest.mark.parametrize("connections", [1, 3])
+    def test_large_reads_do_not_wait_for_each_others_connections(self, connections: int) -> None:
+        content = bytes(range(256)) * (WORTH_IT // 256 + 100)
+
+        def script(asked: Asked) -> Reply:
+            given = asked.headers.get("range")
+            if given is None:
+                return Reply(headers=FOUND.headers, body=content)
+            first, last = map(int, given.removeprefix("bytes=").split("-"))
+            there = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
+            return Reply(206, FOUND.headers | there, content[first : last + 1])
+
+        async def use(storage: S3Storage) -> list[bool]:
+            found = await asyncio.gather(*(content_of(storage, "k") for _ in range(3)))
+            return [each == content for each in found]
+
+        http = HttpSettings(trust_env=False, max_connections=connections)
+        assert with_script(script, use, http=http)[0] == [True] * 3
 
 
 class TestList:

@@ -28,10 +28,15 @@ class Large:
         self.asked: list[int] = []
         self.short_at: int | None = None
         self.changed_at: int | None = None
+        self.first_read_after: int | None = None
 
     def body(self) -> PartedBody:
         found = StorageObject("k", len(self.content), "e", None, NOON)
-        return PartedBody(found, self.first(), self.fetch, self.room, part=PART)
+        return PartedBody(found, self.first(), self.fetch, self.room, self.first_is_read, part=PART)
+
+    def first_is_read(self) -> None:
+        assert self.first_read_after is None
+        self.first_read_after = len(self.asked)
 
     async def first(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.content), 300):
@@ -67,6 +72,9 @@ def test_the_bytes_are_those_of_the_object_whatever_room_there_is(size: int, roo
     assert large.asked == list(range(PART, size, PART))
     assert large.most_at_once <= max(1, min(room, PARTS_AHEAD))
     assert large.room.free == room
+    # Its connection is free before the first of the other parts is waited for.
+    assert large.first_read_after is not None
+    assert large.first_read_after <= min(room, PARTS_AHEAD)
 
 
 def test_several_parts_are_on_their_way_at_once() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
+import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudsync_pipeline.core.errors import AccessDenied, BadAnswer, ConfigError, Unreachable
+from cloudsync_pipeline.core.errors import AccessDenied, BadAnswer, ConfigError, TlsFailed, Unreachable
+from cloudsync_pipeline.transport import fetching
 from cloudsync_pipeline.transport.fetching import Answer, Fetcher
+from cloudsync_pipeline.transport.incoming import ROOM, request
 from cloudsync_pipeline.transport.settings import HttpSettings
-from cloudsync_pipeline.transport.wire import ROOM, request
+from cloudsync_pipeline.transport.wire import Wire
 from cloudsync_tests.devserver.certificates import Authority
 from cloudsync_tests.scripted import Asked, Reply, Script, Then, in_turn, scripted
 
@@ -163,6 +168,14 @@ class TestAnswers:
         raw = Raw([plain(b"", 'ETag: "é"', "X-Twice: 1", "x-twice: 2")])
         assert using(raw, use) == ('"é"', "1", True, False, "y")
 
+    def test_space_around_a_value_does_not_belong_to_it(self) -> None:
+        async def use(fetcher: Fetcher, url: str) -> list[Any]:
+            async with fetcher.fetch("GET", url) as answer:
+                return [answer.headers["etag"], answer.headers["content-length"], await answer.content(LIMIT)]
+
+        head = b"HTTP/1.1 200 OK\r\nETag:  abc \t\r\nContent-Length: 3 \r\n\r\none"
+        assert using(Raw([head]), use) == ["abc", "3", b"one"]
+
     @pytest.mark.parametrize(
         ("method", "head"),
         [
@@ -225,6 +238,7 @@ class TestAnswers:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nX: " + b"x" * ROOM,
             b"220 mail.example ESMTP\r\n",
+            b"HTTP/1.1 200 OK\nContent-Length: 1\n\nx",
             b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         ],
     )
@@ -323,26 +337,46 @@ class TestConnections:
 
         assert using(Raw([plain(b"x" * size)], [plain(b"second")]), use) == b"second"
 
+    @pytest.mark.parametrize("tls", [False, True])
+    @pytest.mark.parametrize("wait", [0.0, 0.05])
     @pytest.mark.parametrize(
         "first",
         [
             [plain(b"one") + b"excess"],
-            [plain(b"one"), b"excess"],
+            [plain(b"one"), b"E" * 90_000],
+            [plain(b"one")[:-3], b"one" + plain(b"other")],
+            [plain(b"one") + plain(b"other")],
             [plain(b"one", "Connection: close")],
+            [plain(b"one", "Connection: x", "Connection: close")],
             [b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\none"],
-            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"],
-            [b"HTTP/1.1 204 No Content\r\n\r\none"],
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n" + plain(b"other")],
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n", b"junk"],
+            [b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\njunk"],
         ],
     )
-    def test_one_that_gave_more_than_was_asked_or_will_close_is_not_used_again(self, first: list[bytes]) -> None:
-        async def use(fetcher: Fetcher, url: str) -> bytes:
-            await content_of(fetcher, url)
-            await asyncio.sleep(0.05)
-            return await content_of(fetcher, url)
+    def test_one_that_gave_more_than_was_asked_or_will_close_is_not_used_again(
+        self, tmp_path: Path, first: list[bytes], wait: float, tls: bool
+    ) -> None:
+        async def use(fetcher: Fetcher, url: str) -> list[bytes]:
+            async with fetcher.fetch("GET", url) as answer:
+                await asyncio.sleep(wait)
+                found = [await answer.content(LIMIT)]
+            await asyncio.sleep(wait)
+            return [*found, await content_of(fetcher, url)]
 
         raw = Raw(first, [plain(b"second")])
-        assert using(raw, use) == b"second"
-        assert raw.connections == 2
+        assert (using_tls(tmp_path, raw, use) if tls else using(raw, use)) == [b"one", b"second"]
+
+    def test_more_than_was_asked_is_seen_without_a_turn_of_the_loop(self) -> None:
+        async def use(fetcher: Fetcher, url: str) -> list[bytes]:
+            async with fetcher.fetch("GET", url) as answer:
+                room = bytearray(200_000)
+                await answer.read_into(memoryview(room))
+                await asyncio.sleep(0.05)
+            return [bytes(room[:1]), await content_of(fetcher, url)]
+
+        raw = Raw([plain(b"x" * 200_000) + plain(b"other")], [plain(b"second")])
+        assert using(raw, use) == [b"x", b"second"]
 
     def test_one_that_was_closed_while_idle_is_replaced_unnoticed(self) -> None:
         async def use(fetcher: Fetcher, url: str) -> list[bytes]:
@@ -438,9 +472,118 @@ class TestConnections:
         with pytest.raises(Unreachable, match="within the connect timeout"):
             asyncio.run(main())
 
-    def test_it_can_be_closed_twice_unused_and_amid_an_answer(self) -> None:
-        async def use(fetcher: Fetcher, url: str) -> None:
+    def test_idle_ones_are_closed_after_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fetching, "_KEPT_SECONDS", 0.05)
+
+        async def main() -> None:
+            raw = Raw([plain(b"x")])
+            async with serving(raw), Fetcher(DIRECT, who="the server") as fetcher:
+                await asyncio.gather(*(content_of(fetcher, raw.url) for _ in range(4)))
+                assert raw.open == 4
+                for _ in range(200):
+                    await asyncio.sleep(0.02)
+                    if raw.open == 0:
+                        return
+                raise AssertionError(f"{raw.open} are still open")
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            [plain(b"x", "Connection: close")],
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n"],
+            [b"HTTP/1.1 200 OK\r\n\r\nx", None],
+            [plain(b"xyz")[:-1], None],
+            [b"nonsense"],
+            [None],
+        ],
+    )
+    def test_nothing_of_one_that_is_gone_stays_in_memory(self, answer: list[bytes | None]) -> None:
+        async def use(fetcher: Fetcher, url: str) -> list[int]:
+            for _ in range(5):
+                with suppress(BadAnswer, Unreachable):
+                    await content_of(fetcher, url)
+                await asyncio.sleep(0.01)
+            return [id(each) for each in gc.get_objects() if isinstance(each, Wire)]
+
+        gc.collect()
+        gc.disable()
+        try:
+            assert using(Raw(answer), use) == []
+        finally:
+            gc.enable()
+
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_a_request_that_waits_when_all_is_closed_is_not_sent_again(self, kept: bool) -> None:
+        async def use(fetcher: Fetcher, url: str) -> int:
+            if kept:
+                await content_of(fetcher, url)
+            waiting = asyncio.create_task(content_of(fetcher, url))
+            await asyncio.sleep(0.1)
             await fetcher.close()
+            with pytest.raises(Unreachable):
+                await waiting
+            return len(asyncio.all_tasks())
+
+        raw = Raw(*([[plain(b"first")]] if kept else []), [b""])
+        using(raw, use)
+        assert (raw.connections, len(raw.requests)) == (1, 1 + kept)
+
+    def test_a_body_without_an_end_of_its_own_is_not_whole_when_we_close(self) -> None:
+        async def use(fetcher: Fetcher, url: str) -> None:
+            async with fetcher.fetch("GET", url) as answer:
+                reading = asyncio.create_task(answer.content(LIMIT))
+                await asyncio.sleep(0.05)
+                await fetcher.close()
+                await reading
+
+        with pytest.raises(BadAnswer, match="ended before"):
+            using(Raw([b"HTTP/1.1 200 OK\r\n\r\npart"]), use)
+
+    def test_a_trickle_is_no_silence(self) -> None:
+        class Slowly(Raw):
+            async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.readuntil(b"\r\n\r\n")
+                for byte in plain(b"slow"):
+                    writer.write(bytes([byte]))
+                    await asyncio.sleep(0.02)
+                writer.close()
+
+        assert using(Slowly(), content_of, HttpSettings(trust_env=False, read_timeout=0.5)) == b"slow"
+
+    def test_of_several_addresses_that_refuse_no_one_is_told_alone(self) -> None:
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+
+            async def both(*_: Any, **__: Any) -> list[Any]:
+                return [
+                    (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1)),
+                    (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 1)),
+                ]
+
+            loop.getaddrinfo = both  # type: ignore[method-assign]
+            async with Fetcher(DIRECT, who="the server") as fetcher:
+                await content_of(fetcher, "http://two.invalid/")
+
+        with pytest.raises(Unreachable, match="none of its addresses"):
+            asyncio.run(main())
+
+    def test_a_host_that_can_be_no_name_is_not_resolved(self) -> None:
+        async def main() -> None:
+            async with Fetcher(DIRECT, who="the server") as fetcher:
+                await content_of(fetcher, f"http://{'x' * 64}.invalid/")
+
+        with pytest.raises(Unreachable, match="cannot be resolved"):
+            asyncio.run(main())
+
+    @pytest.mark.parametrize("name", ["connect_timeout", "read_timeout", "max_connections"])
+    def test_a_number_that_lets_nothing_through_is_refused(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=name):
+            HttpSettings(**{name: 0})  # type: ignore[arg-type]
+
+    def test_it_can_be_closed_twice_and_amid_an_answer(self) -> None:
+        async def use(fetcher: Fetcher, url: str) -> None:
             async with fetcher.fetch("GET", url) as answer:
                 await fetcher.close()
                 await fetcher.close()
@@ -450,27 +593,138 @@ class TestConnections:
         using(Raw([plain(b"x" * 3_000_000)]), use)
 
 
+def using_tls(folder: Path, raw: Raw, use: Callable[[Fetcher, str], Awaitable[Any]]) -> Any:
+    authority = Authority(folder)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("server"))
+
+    async def main() -> Any:
+        how = HttpSettings(trust_env=False, ca_file=str(authority.certificate))
+        async with serving(raw, context), Fetcher(how, who="the server") as fetcher:
+            return await use(fetcher, raw.url)
+
+    return asyncio.run(main())
+
+
 class TestTls:
     """The same over TLS."""
 
+    @pytest.mark.parametrize("form", ["length", "chunked", "end"])
+    @pytest.mark.parametrize("step", [60_000, 2**20])
+    def test_nothing_is_lost_when_the_server_closes_while_the_reader_takes_his_time(
+        self, tmp_path: Path, form: str, step: int
+    ) -> None:
+        body = random.Random(step).randbytes(1_500_000)
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        sent = {"length": plain(body), "chunked": chunked, "end": b"HTTP/1.1 200 OK\r\n\r\n" + body}[form]
+
+        async def use(fetcher: Fetcher, url: str) -> bytes:
+            found = b""
+            async with fetcher.fetch("GET", url) as answer:
+                room = memoryview(bytearray(step))
+                while came := await answer.read_into(room):
+                    found += room[:came]
+                    await asyncio.sleep(0.02)
+            return found
+
+        assert using_tls(tmp_path, Raw([sent, None]), use) == body
+
+    def test_who_is_cancelled_gives_the_place_free(self, tmp_path: Path) -> None:
+        async def use(fetcher: Fetcher, url: str) -> bytes:
+            task = asyncio.create_task(content_of(fetcher, url))
+            await asyncio.sleep(0.2)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return await content_of(fetcher, url)
+
+        raw = Raw([b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"], [plain(b"second")])
+        assert using_tls(tmp_path, raw, use) == b"second"
+
     def test_small_and_large_bodies_come_over_one_connection(self, tmp_path: Path) -> None:
-        authority = Authority(tmp_path)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(*authority.issue("server"))
         bodies = [b"", b"small", bytes(range(256)) * 12_000, b"small again", b"x" * 100_000]
         raw = Raw(*([plain(body)] for body in bodies))
 
-        async def main() -> list[bytes]:
-            how = HttpSettings(trust_env=False, ca_file=str(authority.certificate))
-            async with serving(raw, context), Fetcher(how, who="the server") as fetcher:
-                found = []
-                for _ in bodies:
-                    async with fetcher.fetch("GET", raw.url) as answer:
-                        found.append(await in_steps(answer, [1, 70_000, 500_000]))
-                return found
+        async def use(fetcher: Fetcher, url: str) -> list[bytes]:
+            found = []
+            for _ in bodies:
+                async with fetcher.fetch("GET", url) as answer:
+                    found.append(await in_steps(answer, [1, 70_000, 500_000]))
+            return found
 
-        assert asyncio.run(main()) == bodies
+        assert using_tls(tmp_path, raw, use) == bodies
         assert raw.connections == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_in_a_storm_of_requests_each_gets_its_own_answer(tmp_path: Path, tls: bool) -> None:
+    """Every form of answer in segments of any size, closing connections, readers who are cancelled or lose interest."""
+    chance = random.Random(tls)
+
+    def body_of(number: int) -> bytes:
+        return b"%06d." % number * (number * 7919 % 30_000)
+
+    class Stormy(Raw):
+        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.serving[asyncio.current_task()] = writer
+            try:
+                while True:
+                    asked = (await reader.readuntil(b"\r\n\r\n")).split()
+                    number, closes = int(asked[1][1:]), chance.random() < 0.1
+                    body = body_of(number)
+                    if number % 4 == 1:
+                        form = b"Transfer-Encoding: chunked\r\n"
+                        parts = [body[at : at + 5000] for at in range(0, len(body), 5000)]
+                        body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+                    else:
+                        form = b"Content-Length: %d\r\n" % len(body)
+                    early = b"HTTP/1.1 103 Early Hints\r\nX-Number: none\r\n\r\n" * (number % 5 == 0)
+                    head = b"HTTP/1.1 200 OK\r\nX-Number: %d\r\n%b" % (number, form)
+                    head += b"Connection: close\r\n" * (closes and number % 2) + b"\r\n"
+                    left = early + head + body * (asked[0] == b"GET")
+                    while left:
+                        size = chance.choice((1, 100, 5_000, 70_000, 400_000)) if len(left) > 1_000 else len(left)
+                        writer.write(left[:size])
+                        await writer.drain()
+                        left = left[size:]
+                    if closes:
+                        return
+            except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+                pass
+            finally:
+                del self.serving[asyncio.current_task()]
+                writer.close()
+
+    async def use(fetcher: Fetcher, url: str) -> int:
+        whole = 0
+
+        async def one(number: int) -> None:
+            nonlocal whole
+            method = "HEAD" if number % 7 == 0 else "GET"
+            async with fetcher.fetch(method, f"{url}/{number}") as answer:
+                assert answer.headers["x-number"] == str(number)
+                if number % 11 == 0:
+                    return
+                found = await in_steps(answer, [1 + number * 97 % 80_000])
+                assert found == (body_of(number) if method == "GET" else b"")
+                whole += 1
+
+        async def in_a_hurry(number: int) -> None:
+            if number % 9:
+                await one(number)
+                return
+            task = asyncio.create_task(one(number))
+            await asyncio.sleep(chance.random() * 0.01)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+        await asyncio.gather(*(in_a_hurry(number) for number in range(250)))
+        # Every place is free again.
+        await asyncio.gather(*(content_of(fetcher, f"{url}/{number}") for number in range(100, 140)))
+        return whole
+
+    assert (using_tls(tmp_path, Stormy(), use) if tls else using(Stormy(), use)) > 190
 
 
 class TestProxy:
@@ -540,13 +794,43 @@ class TestProxy:
             asked_of(in_turn(Reply()), "/", HttpSettings())
         assert "secret" not in str(caught.value)
 
-    @pytest.mark.parametrize("proxy_speaks_tls", [False, True])
-    def test_tls_goes_through_a_tunnel(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy_speaks_tls: bool
+    def test_a_proxy_whose_certificate_is_not_trusted_is_told_as_such(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         authority = Authority(tmp_path)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*authority.issue("server"))
+
+        async def main() -> None:
+            async with scripted(in_turn(Reply()), tls=context) as proxy:
+                monkeypatch.setenv("https_proxy", proxy.url)
+                async with Fetcher(HttpSettings(), who="the server") as fetcher:
+                    await content_of(fetcher, "https://far.invalid/x")
+
+        with pytest.raises(TlsFailed, match="certificate of the proxy on the way"):
+            asyncio.run(main())
+
+    def test_an_address_of_version_6_is_written_with_brackets(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def main() -> Asked:
+            async with scripted(in_turn(Reply(502))) as proxy, Fetcher(HttpSettings(), who="the server") as fetcher:
+                monkeypatch.setenv("https_proxy", proxy.url)
+                with pytest.raises(Unreachable, match="proxy refused"):
+                    await content_of(fetcher, "https://[::1]:9443/x")
+                return proxy.asked[0]
+
+        asked = asyncio.run(main())
+        assert (asked.target, asked.headers["host"]) == ("[::1]:9443", "[::1]:9443")
+
+    @pytest.mark.parametrize("proxy_speaks_tls", [False, True])
+    @pytest.mark.parametrize("trusted", [True, False])
+    def test_tls_goes_through_a_tunnel(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy_speaks_tls: bool, trusted: bool
+    ) -> None:
+        (tmp_path / "other").mkdir()
+        authority, stranger = Authority(tmp_path), Authority(tmp_path / "other")
+        context, origins = (ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) for _ in range(2))
+        context.load_cert_chain(*authority.issue("server"))
+        origins.load_cert_chain(*(authority if trusted else stranger).issue("origin"))
         how = HttpSettings(ca_file=str(authority.certificate))
         bodies = [b"small", bytes(range(256)) * 2_000]
         raw = Raw(*([plain(body)] for body in bodies))
@@ -573,12 +857,16 @@ class TestProxy:
             proxy = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context if proxy_speaks_tls else None)
             port = proxy.sockets[0].getsockname()[1]
             monkeypatch.setenv("https_proxy", f"http{'s' * proxy_speaks_tls}://me:secret@127.0.0.1:{port}")
-            async with proxy, serving(raw, context), Fetcher(how, who="the server") as fetcher:
+            async with proxy, serving(raw, origins), Fetcher(how, who="the server") as fetcher:
                 found = [await content_of(fetcher, raw.url) for _ in bodies]
                 await fetcher.close()
                 await asyncio.sleep(0.05)
                 return found
 
+        if not trusted:
+            with pytest.raises((TlsFailed, Unreachable), match="the server at https"):
+                asyncio.run(main())
+            return
         assert asyncio.run(main()) == bodies
         (connect,) = asked
         assert connect.startswith(b"CONNECT 127.0.0.1:")

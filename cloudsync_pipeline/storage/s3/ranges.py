@@ -49,16 +49,26 @@ class PartedBody:
         found: the object; larger than a part.
         first: its bytes from the beginning on; no more than one part is taken from them.
         fetch: reads another part of the same version.
+        first_is_read: called once no more is taken from `first`, so that its connection can serve other reads: where
+            all of them waited for one another's, none would go on.
         part: bytes of one.
     """
 
     def __init__(
-        self, found: StorageObject, first: AsyncIterator[Piece], fetch: Fetch, room: Room, *, part: int = PART
+        self,
+        found: StorageObject,
+        first: AsyncIterator[Piece],
+        fetch: Fetch,
+        room: Room,
+        first_is_read: Callable[[], None],
+        *,
+        part: int = PART,
     ) -> None:
         self.object = found
         self.content: bytes | None = None
         self._first = first
         self._fetch = fetch
+        self._first_is_read = first_is_read
         self._room = room
         self._ahead: deque[asyncio.Future[Sequence[Piece]]] = deque()
         self._part = part
@@ -77,6 +87,7 @@ class PartedBody:
                     break
             if given != self._part:
                 raise self._short(given)
+            self._first_is_read()
             while given < self.object.size:
                 begun = given
                 async for piece in self._next_part(given):

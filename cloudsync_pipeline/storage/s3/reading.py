@@ -135,7 +135,7 @@ class Reading:
             return S3Body(found, None, expected, content)
         pieces = _pieces(response, expected)
         if span.whole and found.size >= WORTH_IT:
-            self._parted = PartedBody(found, pieces, partial(self._part, found.etag), self._asking.room)
+            self._parted = PartedBody(found, pieces, partial(self._part, found.etag), self._asking.room, self._end)
             return self._parted
         return S3Body(found, pieces, expected)
 
