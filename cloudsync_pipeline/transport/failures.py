@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,6 +152,8 @@ class Other:
 
 def reason(error: BaseException) -> str:
     """What an error of the operating system or of TLS says, in a few words without addresses."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)  # asyncio's own words hold the address
     for attribute in ("verify_message", "reason", "strerror"):
         text = getattr(error, attribute, None)
         if isinstance(text, str) and text:

@@ -80,7 +80,9 @@ class TestConnections:
     def test_a_closed_port_is_unreachable(self, ask: Ask) -> None:
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
-            with pytest.raises(Unreachable, match=r"no connection to the server at http://127\.0\.0\.1") as caught:
+            with pytest.raises(
+                Unreachable, match=r"no connection to the server at http://127\.0\.0\.1:\d+: Connection refused"
+            ) as caught:
                 ask_at(ask, f"http://127.0.0.1:{held.getsockname()[1]}/path?token=secret", "some/key")
         assert caught.value.retryable
         assert caught.value.key == "some/key"

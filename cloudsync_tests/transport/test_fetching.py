@@ -656,44 +656,53 @@ class TestTls:
         assert raw.connections == 1
 
 
+def body_of(number: int) -> bytes:
+    return b"%06d." % number * (number * 7919 % 30_000)
+
+
+class Stormy(Raw):
+    """Answers `/NUMBER` in a form and in segments of its choice, and closes now and then."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.chance = random.Random(seed)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serving[asyncio.current_task()] = writer
+        try:
+            while True:
+                method, target, *_ = (await reader.readuntil(b"\r\n\r\n")).split()
+                closes = self.chance.random() < 0.1
+                left = self.answer(int(target[1:]), closes=closes, with_body=method == b"GET")
+                while left:
+                    size = self.chance.choice((1, 100, 5_000, 70_000, 400_000)) if len(left) > 1_000 else len(left)
+                    writer.write(left[:size])
+                    await writer.drain()
+                    left = left[size:]
+                if closes:
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            pass
+        finally:
+            del self.serving[asyncio.current_task()]
+            writer.close()
+
+    def answer(self, number: int, *, closes: bool, with_body: bool) -> bytes:
+        body = body_of(number)
+        form = b"Content-Length: %d\r\n" % len(body)
+        if number % 4 == 1:
+            form = b"Transfer-Encoding: chunked\r\n"
+            parts = [body[at : at + 5000] for at in range(0, len(body), 5000)]
+            body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+        early = b"HTTP/1.1 103 Early Hints\r\nX-Number: none\r\n\r\n" * (number % 5 == 0)
+        head = b"HTTP/1.1 200 OK\r\nX-Number: %d\r\n%b" % (number, form)
+        return early + head + b"Connection: close\r\n" * (closes and number % 2) + b"\r\n" + body * with_body
+
+
 @pytest.mark.parametrize("tls", [False, True])
 def test_in_a_storm_of_requests_each_gets_its_own_answer(tmp_path: Path, tls: bool) -> None:
     """Every form of answer in segments of any size, closing connections, readers who are cancelled or lose interest."""
     chance = random.Random(tls)
-
-    def body_of(number: int) -> bytes:
-        return b"%06d." % number * (number * 7919 % 30_000)
-
-    class Stormy(Raw):
-        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.serving[asyncio.current_task()] = writer
-            try:
-                while True:
-                    asked = (await reader.readuntil(b"\r\n\r\n")).split()
-                    number, closes = int(asked[1][1:]), chance.random() < 0.1
-                    body = body_of(number)
-                    if number % 4 == 1:
-                        form = b"Transfer-Encoding: chunked\r\n"
-                        parts = [body[at : at + 5000] for at in range(0, len(body), 5000)]
-                        body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
-                    else:
-                        form = b"Content-Length: %d\r\n" % len(body)
-                    early = b"HTTP/1.1 103 Early Hints\r\nX-Number: none\r\n\r\n" * (number % 5 == 0)
-                    head = b"HTTP/1.1 200 OK\r\nX-Number: %d\r\n%b" % (number, form)
-                    head += b"Connection: close\r\n" * (closes and number % 2) + b"\r\n"
-                    left = early + head + body * (asked[0] == b"GET")
-                    while left:
-                        size = chance.choice((1, 100, 5_000, 70_000, 400_000)) if len(left) > 1_000 else len(left)
-                        writer.write(left[:size])
-                        await writer.drain()
-                        left = left[size:]
-                    if closes:
-                        return
-            except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
-                pass
-            finally:
-                del self.serving[asyncio.current_task()]
-                writer.close()
 
     async def use(fetcher: Fetcher, url: str) -> int:
         whole = 0
@@ -724,7 +733,7 @@ def test_in_a_storm_of_requests_each_gets_its_own_answer(tmp_path: Path, tls: bo
         await asyncio.gather(*(content_of(fetcher, f"{url}/{number}") for number in range(100, 140)))
         return whole
 
-    assert (using_tls(tmp_path, Stormy(), use) if tls else using(Stormy(), use)) > 190
+    assert (using_tls(tmp_path, Stormy(1), use) if tls else using(Stormy(2), use)) > 190
 
 
 class TestProxy:
