@@ -12,7 +12,19 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import chart, dagster_runs, events, fleet, large_files, listing, report, small_files, state, unchanged
+from benchmarks import (
+    chart,
+    dagster_runs,
+    events,
+    fleet,
+    large_files,
+    listing,
+    receiving,
+    report,
+    small_files,
+    state,
+    unchanged,
+)
 from benchmarks.task import Benchmark, Task
 from benchmarks.world import World
 
@@ -20,6 +32,7 @@ REGISTRY: tuple[Benchmark, ...] = (
     listing.BENCHMARK,
     small_files.BENCHMARK,
     large_files.BENCHMARK,
+    receiving.BENCHMARK,
     unchanged.BENCHMARK,
     state.BENCHMARK,
     events.BENCHMARK,

@@ -52,7 +52,7 @@ class LocalSettings:
             is not mounted than one that was never made.
         case_sensitive: None to find out; False treats `A` and `a` as one name even where this file system does
             not, for folders that are shared with systems that do.
-        threads: file operations done at once.
+        threads: file operations done at once where the disk is slow.
     """
 
     root: Path

@@ -147,7 +147,8 @@ def record_observations(lake: Lake, run_id: str, observations: Sequence[Observat
         put_rows(connection, "seen", _SEEN, seen)
         return _observe(connection, asked_at, now)
 
-    return lake.commit(work, run_id=run_id, step="observe", message=f"{len(observations)} keys", unique=("objects",))
+    said = f"{len(observations)} keys"
+    return lake.commit(work, run_id=run_id, step="observe", message=said, unique=("objects",), rows=lake.rows())
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ def record(
         step="execute",
         message=f"{len(done)} outcomes of {plan_id}",
         unique=("files", "owed", *(("desired_permissions",) if ("move", True) in kinds else ())),
+        rows=lake.rows(),
     )
 
 

@@ -104,7 +104,6 @@ def make(
     if not outlook.due and (dry_run or not outlook.open_plans):
         return replace(outlook.nothing, plan_id=None if dry_run else plan_id)
     base = lake.current_snapshot()
-    looked_through = lake.scalar("SELECT greatest((SELECT count(*) FROM objects), (SELECT count(*) FROM files))")
     result: list[Planned] = []
 
     def work(connection: Connection) -> None:
@@ -120,7 +119,7 @@ def make(
         result.append(planned)
 
     try:
-        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=looked_through)
+        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=lake.rows())
     except _DryRunOver:
         pass
     return result[-1]

@@ -7,9 +7,15 @@ SELECT op_id, plan_id, kind, path, new_path, status, ended_at, internal_id, size
        bytes_sent, seconds, attempts, error, error_kind, retryable, $run_id
 FROM results;
 
--- Each table of the lake that a statement names costs some milliseconds, so this one is read once.
+-- The paths of a batch may lie anywhere among millions, so that a column that is asked for is read as a whole: all of
+-- them are asked for only where something is kept of them.
 CREATE OR REPLACE TEMP TABLE files_before AS
-SELECT * FROM files WHERE path IN (SELECT path FROM results);
+SELECT path, internal_id, permissions, owner, group_name, permissions_known, created_at
+FROM files WHERE path IN (SELECT path FROM results);
+
+CREATE OR REPLACE TEMP TABLE files_kept AS
+SELECT * FROM files
+WHERE path IN (SELECT path FROM results WHERE kind IN ('move', 'set_permissions', 'read_permissions'));
 
 -- Files as they are now, from what was acknowledged. A file that was found with unknown content has no source ETag,
 -- and one whose permissions may have been set has unknown ones.
@@ -42,7 +48,7 @@ SELECT r.new_path, coalesce(r.internal_id, f.internal_id), coalesce(r.size, f.si
        CASE WHEN r.permissions_known THEN r.group_name ELSE f.group_name END,
        r.permissions_known OR coalesce(f.permissions_known, false),
        coalesce(f.content_type, r.content_type), coalesce(f.created_at, r.ended_at), r.ended_at, r.op_id
-FROM results r LEFT JOIN files_before f ON f.path = r.path
+FROM results r LEFT JOIN files_kept f ON f.path = r.path
 WHERE r.kind = 'move' AND r.status = 'done'
 UNION ALL
 SELECT f.path, f.internal_id, f.size, f.source_etag, f.source_version_id, f.fingerprint_kind, f.fingerprint_value,
@@ -50,6 +56,6 @@ SELECT f.path, f.internal_id, f.size, f.source_etag, f.source_version_id, f.fing
        CASE WHEN r.status = 'done' THEN r.owner ELSE f.owner END,
        CASE WHEN r.status = 'done' THEN r.group_name ELSE f.group_name END,
        r.status = 'done', f.content_type, f.created_at, f.confirmed_at, f.op_id
-FROM results r JOIN files_before f ON f.path = r.path
+FROM results r JOIN files_kept f ON f.path = r.path
 WHERE (r.kind IN ('set_permissions', 'read_permissions') AND r.status = 'done')
    OR (r.kind = 'set_permissions' AND r.status <> 'done' AND NOT r.gone);
