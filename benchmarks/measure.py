@@ -55,11 +55,12 @@ class Failed(RuntimeError):
     """A measured command did not do its work, so its time means nothing."""
 
 
-def run(contestant: Contestant, log: Path) -> Sample:
+def run(contestant: Contestant, log: Path, settle: Callable[[], None] = nothing) -> Sample:
     """Run it once.
 
     Args:
         log: what it writes to standard error is appended here.
+        settle: brings the machine into the state in which all are to find it.
 
     Raises:
         Failed: it ended with an error.
@@ -70,6 +71,7 @@ def run(contestant: Contestant, log: Path) -> Sample:
     said = log.with_suffix(".stdout")
     # What was written before must not be written out while this one is measured.
     os.sync()
+    settle()
     began = time.perf_counter()
     with log.open("ab") as errors, said.open("wb") as out:
         process = subprocess.Popen(contestant.command, stdout=out, stderr=errors, env=environment)
@@ -83,15 +85,17 @@ def run(contestant: Contestant, log: Path) -> Sample:
     return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, told)
 
 
-def in_turn(contestants: Sequence[Contestant], repeats: int, log: Path) -> dict[str, list[Sample]]:
+def in_turn(
+    contestants: Sequence[Contestant], repeats: int, log: Path, settle: Callable[[], None] = nothing
+) -> dict[str, list[Sample]]:
     """A B, A B, ...: the machine's moods meet all alike. Of several rounds, one more goes before and is not counted."""
     if repeats > 1:
         for contestant in contestants:
-            run(contestant, log)
+            run(contestant, log, settle)
     samples: dict[str, list[Sample]] = {contestant.name: [] for contestant in contestants}
     for _ in range(repeats):
         for contestant in contestants:
-            samples[contestant.name].append(run(contestant, log))
+            samples[contestant.name].append(run(contestant, log, settle))
     return samples
 
 

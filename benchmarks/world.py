@@ -17,6 +17,7 @@ from typing import Self
 
 from benchmarks import filling
 from benchmarks.measure import Contestant, Failed, Sample, in_turn, nothing
+from benchmarks.sponge import Sponge
 from benchmarks.task import Goal
 from cloudsync_pipeline.demo import processes, seaweedfs
 
@@ -50,6 +51,7 @@ class World:
         self._ending = ExitStack()
         self.memory = (_MEMORY if _MEMORY.is_dir() else self.folder) / f"cloudsync-{self.folder.name}"
         self.log = self.folder / "log"
+        self._sponge = Sponge(self.folder / "holes")
         self._configs = 0
 
     def __enter__(self) -> Self:
@@ -173,7 +175,7 @@ class World:
         if self.brief and goals:
             needed = {name for goal in goals for name in (goal.ours, *goal.peers)}
             contestants = [contestant for contestant in contestants if contestant.name in needed]
-        return in_turn(contestants, self.repeats, self.log)
+        return in_turn(contestants, self.repeats, self.log, nothing if self.brief else self._sponge.soak)
 
 
 def emptied(*folders: Path) -> None:
