@@ -1,9 +1,9 @@
 """GET and HEAD of many objects, small and large: what `storage` reads with.
 
-A client of its own, on asyncio's transports and llhttp, because receiving is what a sync does most: receiving alone
-takes aiohttp more than twice the CPU time for small objects, and half as much again for large ones
-(`benchmarks/README.md`). It knows one kind of request, and of HTTP what an answer to that may contain. Everything else
-goes through `http.HttpClient`; timeouts, TLS, proxies and errors are the same in both.
+A client of its own, on asyncio's transports and llhttp, because receiving is what a sync does most: aiohttp takes half
+as much CPU time again for it, and a sixth of a second to import (`benchmarks/README.md`). It knows one kind of request,
+and of HTTP what an answer to that may contain. Everything else goes through `http.HttpClient`; timeouts, TLS, proxies
+and errors are the same in both.
 """
 
 from __future__ import annotations
