@@ -90,10 +90,11 @@ class Fetcher:
     async def _asked(self, origin: Origin, wanted: bytes, key: str | None, *, bodiless: bool) -> Wire:
         while True:
             wire, kept = self._kept(origin), True
-            if wire is None:
+            if wire is None and not self._closed:
                 wire, kept = await self._connector.connect(origin, key=key), False
-            if self._closed:
-                wire.close()
+            if wire is None or self._closed:
+                if wire is not None:
+                    wire.close()
                 raise origin.other.no_answer(key)
             self._busy.add(wire)
             try:

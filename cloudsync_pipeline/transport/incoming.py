@@ -72,6 +72,7 @@ class Incoming:
         self._unasked = False  # more came than the answer
         self._filled = 0  # bytes in the room: the head, and a small body or the beginning of a large one
         self._given = 0  # of which so many were parsed or given out
+        self._fits = False  # all of the body has room beside the head
         self._held: deque[bytes] = deque()  # bytes of the body behind those in the room
         self._held_bytes = 0
         self._parser: HttpResponseParser | None = None  # of a body whose length is not announced
@@ -133,7 +134,7 @@ class Incoming:
         """Whether what comes belongs into the room: a head, or a body that fits in behind it."""
         if not self.status:
             return self._expected
-        return self.left > 0 and self._parser is None and not self._held and self._filled + self.left <= ROOM
+        return self._fits and self.left > 0
 
     def buffer(self) -> memoryview:
         """Where to put what comes next; never empty."""
@@ -261,6 +262,7 @@ class Incoming:
         surplus = max(0, here - self.length)
         self._filled -= surplus
         self.left = self.length - (here - surplus)
+        self._fits = self._filled + self.left <= ROOM
         if surplus:
             self.keep, self._unasked = False, True
 

@@ -264,6 +264,17 @@ class TestAnswers:
         with pytest.raises(BadAnswer, match="longer than 10 bytes"):
             using(Raw([plain(body) if announced else chunked]), use)
 
+    def test_a_buffer_that_is_full_is_handed_out_though_the_end_of_the_body_keeps_waiting(self) -> None:
+        body = b"x" * (2 * ROOM)
+        head = plain(body)[: -len(body)]
+
+        async def use(fetcher: Fetcher, url: str) -> int:
+            async with fetcher.fetch("GET", url) as answer:
+                return await answer.read_into(memoryview(bytearray(len(body) - 1_000)))
+
+        # The last thousand bytes never come.
+        assert using(Raw([head + body[:-1_000]]), use) == len(body) - 1_000
+
     def test_an_ended_answer_is_not_read_on(self) -> None:
         async def use(fetcher: Fetcher, url: str) -> None:
             async with fetcher.fetch("GET", url) as answer:
