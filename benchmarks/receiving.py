@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 
@@ -24,22 +23,8 @@ def run(world: World, size: Mapping[str, int]) -> Iterator[Task]:
 
 
 def _task(world: World, contents: Contents, part: int, what: str) -> Task:
-    bucket = world.bucket(contents)
-    keys = world.server.credentials
-    told = world.folder / f"receive-{contents.name}.json"
-    told.touch(mode=0o600)
-    told.write_text(
-        json.dumps(
-            {
-                "storage": f"{world.server.endpoint}/{bucket}",
-                "access_key": keys.access_key,
-                "secret_key": keys.secret_key,
-                "keys": [contents.key(number) for number in range(contents.objects)],
-                "size": contents.size,
-                "part": part,
-            }
-        )
-    )
+    world.bucket(contents)
+    told = world.told(f"receive-{contents.name}.json", contents, size=contents.size, part=part)
     title = f"{what} received, and nothing done with them: CPU"
     goals = (Goal(title, OURS, (AIOHTTP,), 1.0, "cpu"),)
     samples = world.in_turn(
@@ -52,34 +37,15 @@ def _task(world: World, contents: Contents, part: int, what: str) -> Task:
     return Task(title, samples, goals)
 
 
+_ALIKE = {"bytes": 8192, "folders": 20, "large_objects": 4, "part": 4 * 2**20}
+
 BENCHMARK = Benchmark(
     "receiving",
     "objects received and thrown away, by our own client and by aiohttp",
     {
-        "tiny": {
-            "objects": 60,
-            "bytes": 8192,
-            "folders": 2,
-            "large_objects": 2,
-            "large_bytes": 3 * 2**20,
-            "part": 2**20,
-        },
-        "small": {
-            "objects": 2_000,
-            "bytes": 8192,
-            "folders": 20,
-            "large_objects": 4,
-            "large_bytes": 64 * 2**20,
-            "part": 4 * 2**20,
-        },
-        "full": {
-            "objects": 10_000,
-            "bytes": 8192,
-            "folders": 20,
-            "large_objects": 4,
-            "large_bytes": 512 * 2**20,
-            "part": 4 * 2**20,
-        },
+        "tiny": {**_ALIKE, "objects": 60, "folders": 2, "large_objects": 2, "large_bytes": 3 * 2**20, "part": 2**20},
+        "small": {**_ALIKE, "objects": 2_000, "large_bytes": 64 * 2**20},
+        "full": {**_ALIKE, "objects": 10_000, "large_bytes": 512 * 2**20},
     },
     run,
 )

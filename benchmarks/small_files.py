@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -65,20 +64,7 @@ def _http(world: World, contents: Contents, bucket: str, title: str) -> Task:
         server.restart()
 
     ours = world.ours(world.storage(bucket), {"type": "http_api", "url": server.url}, state)
-    keys = world.server.credentials
-    told = world.folder / "bare.json"
-    told.touch(mode=0o600)
-    told.write_text(
-        json.dumps(
-            {
-                "storage": f"{world.server.endpoint}/{bucket}",
-                "access_key": keys.access_key,
-                "secret_key": keys.secret_key,
-                "file_manager": server.url,
-                "keys": [contents.key(number) for number in range(contents.objects)],
-            }
-        )
-    )
+    told = world.told("bare.json", contents, file_manager=server.url)
     goals = (Goal(f"{title}, permissions fetched", COMMAND, (BARE,), 1.5),)
     samples = world.in_turn(
         [

@@ -104,6 +104,24 @@ class World:
             "credentials": {"access_key": keys.access_key, "secret_key": keys.secret_key},
         }
 
+    def told(self, name: str, contents: filling.Contents, **more: object) -> Path:
+        """A file for a process of ours: where the objects of a filled bucket are, their keys, and more."""
+        keys = self.server.credentials
+        file = self.folder / name
+        file.touch(mode=0o600)
+        file.write_text(
+            json.dumps(
+                {
+                    "storage": f"{self.server.endpoint}/{contents.name}",
+                    "access_key": keys.access_key,
+                    "secret_key": keys.secret_key,
+                    "keys": [contents.key(number) for number in range(contents.objects)],
+                    **more,
+                }
+            )
+        )
+        return file
+
     def ours(self, storage: Mapping[str, object], file_manager: Mapping[str, object], state: Path) -> dict[str, str]:
         """The environment that makes `cloudsync` work on one integration with its state in a folder."""
         self._configs += 1

@@ -311,10 +311,6 @@ class Lake:
     ) -> None:
         self.close()
 
-    def rows(self) -> int:
-        """Of `objects` or of `files`, whichever has more: so many are looked through for keys that lie anywhere."""
-        return int(self.scalar("SELECT greatest((SELECT count(*) FROM objects), (SELECT count(*) FROM files))"))
-
     def _cursor(self) -> Connection:
         cursor = self._root.cursor()
         cursor.execute(f"USE {CATALOG}")

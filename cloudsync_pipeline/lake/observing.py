@@ -108,6 +108,11 @@ def totals(lake: Lake) -> Totals:
     return Totals(int(row[0]), int(row[1]), int(lake.scalar("SELECT count(DISTINCT path) FROM owed") or 0))
 
 
+def looked_through(lake: Lake) -> int:
+    """Of objects or of files, whichever are more: so many are looked through for keys that lie anywhere."""
+    return int(lake.scalar("SELECT greatest((SELECT count(*) FROM objects), (SELECT count(*) FROM files))"))
+
+
 def is_merged(lake: Lake, listing_id: str) -> bool:
     """Whether a listing is in the state already."""
     return lake.one("SELECT 1 FROM listings WHERE listing_id = ?", [listing_id]) is not None
@@ -147,8 +152,8 @@ def record_observations(lake: Lake, run_id: str, observations: Sequence[Observat
         put_rows(connection, "seen", _SEEN, seen)
         return _observe(connection, asked_at, now)
 
-    said = f"{len(observations)} keys"
-    return lake.commit(work, run_id=run_id, step="observe", message=said, unique=("objects",), rows=lake.rows())
+    said, rows = f"{len(observations)} keys", looked_through(lake)
+    return lake.commit(work, run_id=run_id, step="observe", message=said, unique=("objects",), rows=rows)
 
 
 @dataclass(frozen=True, slots=True)

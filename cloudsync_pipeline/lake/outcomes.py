@@ -13,6 +13,7 @@ from cloudsync_pipeline.core.records import Operation, Outcome, OutcomeStatus
 from cloudsync_pipeline.core.retry import LONGEST_QUARANTINE
 from cloudsync_pipeline.lake import plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.observing import looked_through
 from cloudsync_pipeline.lake.owed import quarantine
 from cloudsync_pipeline.lake.rows import put_rows
 from cloudsync_pipeline.lake.scripts import run_script
@@ -123,7 +124,7 @@ def record(
         step="execute",
         message=f"{len(done)} outcomes of {plan_id}",
         unique=("files", "owed", *(("desired_permissions",) if ("move", True) in kinds else ())),
-        rows=lake.rows(),
+        rows=looked_through(lake),
     )
 
 

@@ -14,6 +14,7 @@ from cloudsync_pipeline.core.guard import WINDOW, Judgement
 from cloudsync_pipeline.lake import approvals, due, moving, sending
 from cloudsync_pipeline.lake.feeding import supersede_plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
+from cloudsync_pipeline.lake.observing import looked_through
 from cloudsync_pipeline.lake.owed import DUE
 from cloudsync_pipeline.lake.scripts import run_script
 from cloudsync_pipeline.lake.sending import Sending
@@ -104,6 +105,7 @@ def make(
     if not outlook.due and (dry_run or not outlook.open_plans):
         return replace(outlook.nothing, plan_id=None if dry_run else plan_id)
     base = lake.current_snapshot()
+    rows = looked_through(lake)
     result: list[Planned] = []
 
     def work(connection: Connection) -> None:
@@ -119,7 +121,7 @@ def make(
         result.append(planned)
 
     try:
-        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=lake.rows())
+        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=rows)
     except _DryRunOver:
         pass
     return result[-1]

@@ -1,1 +1,1 @@
-"""One HTTP layer under all adapters: pools, timeouts, TLS, proxies, authentication, error translation."""
+"""Two HTTP clients under all adapters, with one policy: timeouts, TLS, proxies, authentication, errors."""

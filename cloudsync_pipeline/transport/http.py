@@ -1,4 +1,4 @@
-"""The HTTP client of every adapter that sends something: one policy of timeouts, TLS and proxies, our errors only.
+"""The HTTP client of every adapter but storages: one policy of timeouts, TLS and proxies, our errors only.
 
 It does not retry, follow redirects, keep cookies or decompress: what an answer means is the adapter's business,
 and whether to ask again the engine's.
@@ -73,10 +73,10 @@ class HttpClient:
             BadAnswer: the answer is no HTTP, or ended early.
             ConfigError: the URL or the proxy variable cannot be used.
         """
-        send = partial(self.send, method, url, headers=headers, data=data, key=key, total_timeout=total_timeout)
+        send = partial(self._send, method, url, headers=headers, data=data, key=key, total_timeout=total_timeout)
         return Opened(self, send, url, key)
 
-    async def send(
+    async def _send(
         self,
         method: str,
         url: URL,
@@ -86,7 +86,7 @@ class HttpClient:
         key: str | None = None,
         total_timeout: float | None = None,
     ) -> aiohttp.ClientResponse:
-        """Like `request`, for a caller that gives the answer to `end` itself, whatever happens."""
+        """The answer, which `Opened` ends."""
         check_address(url, who=self.who)
         session = self._open()
         try:
@@ -101,14 +101,6 @@ class HttpClient:
             )
         except (aiohttp.ClientError, OSError) as error:
             raise translated(error, who=self.who, url=url, key=key) from error
-
-    def end(self, response: aiohttp.ClientResponse) -> None:
-        """Be done with an answer; a second call does nothing."""
-        # An answer that was not read to its end would be in the way of the next one on its connection.
-        if response.content.at_eof():
-            response.release()
-        else:
-            response.close()
 
     async def pieces(
         self, response: aiohttp.ClientResponse, *, largest: int, key: str | None = None
@@ -196,7 +188,11 @@ class Opened:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if self._response is not None:
-            self._client.end(self._response)
+            # An answer that was not read to its end would be in the way of the next one on its connection.
+            if self._response.content.at_eof():
+                self._response.release()
+            else:
+                self._response.close()
         if isinstance(error, aiohttp.ClientError | TimeoutError):
             raise translated(error, who=self._client.who, url=self._url, key=self._key) from error
 

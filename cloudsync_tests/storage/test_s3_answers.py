@@ -249,8 +249,7 @@ class TestRead:
             return Reply(206, FOUND.headers | there, content[first : last + 1])
 
         async def use(storage: S3Storage) -> list[bool]:
-            found = await asyncio.gather(*(content_of(storage, "k") for _ in range(3)))
-            return [each == content for each in found]
+            return [each == content for each in await asyncio.gather(*(content_of(storage, "k") for _ in range(3)))]
 
         http = HttpSettings(trust_env=False, max_connections=connections)
         assert with_script(script, use, http=http)[0] == [True] * 3

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from unittest.mock import Mock
 
 import aiohttp
@@ -32,34 +31,11 @@ from cloudsync_pipeline.core.errors import (
     Unreachable,
 )
 from cloudsync_pipeline.transport.failures import http_date, retry_after, status_error
-from cloudsync_pipeline.transport.fetching import Fetcher
-from cloudsync_pipeline.transport.http import HttpClient
 from cloudsync_pipeline.transport.http_failures import translated
 from cloudsync_pipeline.transport.settings import HttpSettings
 from cloudsync_tests.devserver.certificates import Authority
 from cloudsync_tests.scripted import Reply, Then, in_turn, scripted
-
-Ask = Callable[[HttpSettings, str, str | None], Coroutine[Any, Any, bytes]]
-"""(settings, URL, key) to the body of the answer to a GET."""
-
-
-async def by_aiohttp(settings: HttpSettings, url: str, key: str | None = None) -> bytes:
-    async with (
-        HttpClient(settings, who="the server") as client,
-        client.request("GET", URL(url), key=key) as response,
-    ):
-        return await response.read()
-
-
-async def by_fetcher(settings: HttpSettings, url: str, key: str | None = None) -> bytes:
-    async with Fetcher(settings, who="the server") as fetcher, fetcher.fetch("GET", url, key=key) as answer:
-        return await answer.content(2**20)
-
-
-@pytest.fixture(params=[by_aiohttp, by_fetcher])
-def ask(request: pytest.FixtureRequest) -> Ask:
-    """Both of our clients: what goes wrong is told in the same words."""
-    return cast("Ask", request.param)
+from cloudsync_tests.transport.clients import Ask
 
 
 def ask_at(ask: Ask, url: str, key: str | None = None, **settings: Any) -> bytes:

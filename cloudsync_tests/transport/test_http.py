@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from cloudsync_pipeline.core.errors import AccessDenied, BadAnswer, ConfigError, ContentMismatch, Unreachable
+from cloudsync_pipeline.core.errors import BadAnswer, ConfigError, ContentMismatch, Unreachable
 from cloudsync_pipeline.transport.auth import BearerAuth
 from cloudsync_pipeline.transport.http import HttpClient, read_limited
 from cloudsync_pipeline.transport.settings import HttpSettings
@@ -183,64 +183,3 @@ def test_it_can_be_closed_twice_and_unused() -> None:
         await client.close()
 
     asyncio.run(main())
-
-
-class TestProxy:
-    """HTTP_PROXY and NO_PROXY."""
-
-    @pytest.fixture(autouse=True)
-    def no_variables(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
-            monkeypatch.delenv(name, raising=False)
-            monkeypatch.delenv(name.upper(), raising=False)
-
-    def through_proxy(self, monkeypatch: pytest.MonkeyPatch, reply: Reply, url: str, user: str = "") -> list[Asked]:
-        async def main() -> list[Asked]:
-            async with scripted(in_turn(reply)) as proxy, HttpClient(HttpSettings(), who="the server") as client:
-                address = proxy.url.replace("http://", f"http://{user}")
-                monkeypatch.setenv("http_proxy", address)
-                monkeypatch.setenv("https_proxy", address)
-                async with client.request("GET", URL(url)) as response:
-                    await response.read()
-                return proxy.asked
-
-        return asyncio.run(main())
-
-    def test_requests_go_through_the_environments_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        (asked,) = self.through_proxy(monkeypatch, Reply(), "http://far.invalid/x", user="me:secret@")
-
-        assert asked.target == "http://far.invalid/x"
-        assert asked.headers["proxy-authorization"].startswith("Basic ")
-
-    def test_a_refusal_of_the_proxy_is_told_as_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with pytest.raises(AccessDenied, match="proxy") as caught:
-            self.through_proxy(monkeypatch, Reply(407), "https://far.invalid/x", user="me:secret@")
-        assert "secret" not in str(caught.value)
-
-    def test_a_proxy_that_is_not_there_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-
-        async def main() -> None:
-            async with HttpClient(HttpSettings(), who="x") as client, client.request("GET", URL("http://far.invalid")):
-                pass
-
-        with pytest.raises(Unreachable, match="proxy"):
-            asyncio.run(main())
-
-    def test_no_proxy_is_honoured(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-        _, status, _ = asked_of(in_turn(Reply()), settings=HttpSettings())
-
-        assert status == 200
-
-    @pytest.mark.parametrize("value", ["socks5://me:secret@127.0.0.1:1080", "http://"])
-    def test_a_variable_that_names_no_http_proxy_is_told_without_its_password(
-        self, monkeypatch: pytest.MonkeyPatch, value: str
-    ) -> None:
-        monkeypatch.setenv("http_proxy", value)
-
-        with pytest.raises(ConfigError, match="HTTP_PROXY") as caught:
-            asked_of(in_turn(Reply()), settings=HttpSettings())
-        assert "secret" not in str(caught.value)
