@@ -3,7 +3,7 @@
 The rooms, innermost first. An import goes only to a room further up, never down or across:
 
     core            what things mean: records, events, fingerprints, rules, ordering, the delete guard
-    transport       one HTTP layer: pools, timeouts, TLS, proxies, request signing
+    transport       HTTP, one client for storages and one for all else: timeouts, TLS, proxies, request signing
     storage         how each storage vendor speaks
     feeds           how each event feed speaks
     file_managers   how each file manager speaks
