@@ -1,6 +1,6 @@
 """The least that brings objects to the HTTP file manager: three requests each, and nothing else.
 
-`python -m benchmarks.bare FILE`, a JSON file with addresses and keys.
+`python -m benchmarks.alone bare FILE`, a JSON file with addresses and keys.
 """
 
 from __future__ import annotations
@@ -48,5 +48,6 @@ async def bring(told: dict[str, Any]) -> None:
                 group.create_task(work())
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """See the module's docstring."""
     asyncio.run(bring(json.loads(Path(sys.argv[1]).read_text())))

@@ -1,4 +1,4 @@
-"""The engine in a process of its own, without the command around it: `python -m benchmarks.engine WHAT`.
+"""The engine in a process of its own, without the command around it: `python -m benchmarks.alone engine WHAT`.
 
 Works on the integration that `CLOUDSYNC_CONFIG` describes, and prints one line of JSON: seconds of what it did.
 """
@@ -10,7 +10,6 @@ import json
 import sys
 import time
 
-from benchmarks.world import INTEGRATION
 from cloudsync_pipeline import wiring
 from cloudsync_pipeline.config import load_fleet
 from cloudsync_pipeline.engine.listing import list_bucket
@@ -26,7 +25,9 @@ async def work(what: str) -> dict[str, float]:
     """
     run_id = new_run_id()
     began = time.perf_counter()
-    async with wiring.open_session(load_fleet(), INTEGRATION, run_id=run_id, purpose="benchmark") as session:
+    fleet = load_fleet()
+    [one] = fleet.integrations
+    async with wiring.open_session(fleet, one, run_id=run_id, purpose="benchmark") as session:
         opened = time.perf_counter()
         if what not in ("list", "listing", "settle"):
             result = await sync(session, Mode(what), run_id=run_id)
@@ -54,5 +55,6 @@ def _settle(connection: Connection) -> None:
     connection.execute("DELETE FROM owed")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """See the module's docstring."""
     print(json.dumps(asyncio.run(work(sys.argv[1]))))

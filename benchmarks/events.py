@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 
 from benchmarks.measure import Contestant
 from benchmarks.state import copied, made
 from benchmarks.task import Benchmark, Goal, Task
-from benchmarks.world import World
+from benchmarks.world import World, alone
 
 
 def run(world: World, size: Mapping[str, int]) -> Iterator[Task]:
@@ -20,7 +19,7 @@ def run(world: World, size: Mapping[str, int]) -> Iterator[Task]:
         contestants.append(
             Contestant(
                 f"on {objects:,} objects",
-                [sys.executable, "-m", "benchmarks.events_engine", str(folder), str(objects), str(events)],
+                alone("events_engine", str(folder), str(objects), str(events)),
                 prepare=lambda folder=folder: copied(folder),  # type: ignore[misc]  # bound now, not when called
                 tells=True,
             )

@@ -1,4 +1,4 @@
-"""Incremental syncs alone: `python -m benchmarks.events_engine FOLDER OBJECTS EVENTS`.
+"""Incremental syncs alone: `python -m benchmarks.alone events_engine FOLDER OBJECTS EVENTS`.
 
 An incremental sync on the lake `FOLDER/work`: half of the events change files that are known, half are of new ones.
 Storage, feed and file manager are those in memory, so that what is measured is the state. Prints one line of JSON.
@@ -51,5 +51,6 @@ async def work(folder: Path, objects: int, events: int) -> dict[str, float]:
     return {"opening": opened - began, "sync": synced - opened, "empty sync": time.perf_counter() - synced}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """See the module's docstring."""
     print(json.dumps(asyncio.run(work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))))

@@ -1,4 +1,4 @@
-"""Asks for objects, signed, many at once, and throws away what comes: `python -m benchmarks.receive CLIENT FILE`.
+"""Asks for objects, signed, many at once, and throws away what comes: `python -m benchmarks.alone receive CLIENT FILE`.
 
 CLIENT is `ours` or `aiohttp`; the file is JSON, with addresses and keys.
 """
@@ -87,7 +87,8 @@ async def by_ours(told: dict[str, Any]) -> None:
         await receive_all(told, receive)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """See the module's docstring."""
     client, place = sys.argv[1:]
     work = {"ours": by_ours, "aiohttp": by_aiohttp}[client]
     asyncio.run(work(json.loads(Path(place).read_text())))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 
 from benchmarks.filling import Contents
 from benchmarks.measure import Contestant
 from benchmarks.task import Benchmark, Goal, Task
-from benchmarks.world import World
+from benchmarks.world import World, alone
 
 OURS, AIOHTTP = "our client", "aiohttp"
 
@@ -29,8 +28,8 @@ def _task(world: World, contents: Contents, part: int, what: str) -> Task:
     goals = (Goal(title, OURS, (AIOHTTP,), 1.0, "cpu"),)
     samples = world.in_turn(
         [
-            Contestant(AIOHTTP, [sys.executable, "-m", "benchmarks.receive", "aiohttp", str(told)]),
-            Contestant(OURS, [sys.executable, "-m", "benchmarks.receive", "ours", str(told)]),
+            Contestant(AIOHTTP, alone("receive", "aiohttp", str(told))),
+            Contestant(OURS, alone("receive", "ours", str(told))),
         ],
         goals,
     )

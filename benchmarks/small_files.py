@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.filling import Contents
 from benchmarks.measure import Contestant
 from benchmarks.task import Benchmark, Goal, Task
-from benchmarks.world import REMOTE, World, cloudsync, engine, set_aside
+from benchmarks.world import REMOTE, World, alone, cloudsync, engine, set_aside
 from cloudsync_pipeline.devserver import process as devserver
 
 COMMAND, ENGINE, BARE = "cloudsync initial-sync", "engine alone", "bare aiohttp loop"
@@ -68,7 +67,7 @@ def _http(world: World, contents: Contents, bucket: str, title: str) -> Task:
     goals = (Goal(f"{title}, permissions fetched", COMMAND, (BARE,), 1.5),)
     samples = world.in_turn(
         [
-            Contestant(BARE, [sys.executable, "-m", "benchmarks.bare", str(told)], {}, fresh),
+            Contestant(BARE, alone("bare", str(told)), {}, fresh),
             Contestant(COMMAND, cloudsync("initial-sync", "--direct"), ours, fresh),
             Contestant(ENGINE, engine("initial"), ours, fresh, tells=True),
         ],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import Contestant, in_turn
 from benchmarks.task import Benchmark, Goal, Task
-from benchmarks.world import World
+from benchmarks.world import World, alone
 
 MERGE_AND_PLAN, JOIN = "merge and plan", "bare join"
 FEW, MANY = 1, 50
@@ -35,7 +35,7 @@ def run(world: World, size: Mapping[str, int]) -> Iterator[Task]:
 
 def _changed(world: World, folder: Path, objects: int, percent: int, repeats: int) -> Task:
     def engine(what: str) -> list[str]:
-        return [sys.executable, "-m", "benchmarks.state_engine", what, str(folder), str(percent), LIMIT[percent]]
+        return alone("state_engine", what, str(folder), str(percent), LIMIT[percent])
 
     title = f"state of {objects:,} objects, {percent} % changed"
     contestants = [

@@ -1,4 +1,4 @@
-"""The state alone, in a process of its own: `python -m benchmarks.state_engine WHAT FOLDER PERCENT LIMIT`.
+"""The state alone, in a process of its own: `python -m benchmarks.alone state_engine WHAT FOLDER PERCENT LIMIT`.
 
 `plan FOLDER PERCENT LIMIT` merges a listing into the lake `FOLDER/work` and plans what follows from it;
 `join FOLDER PERCENT LIMIT` lets DuckDB alone join two bare Parquet files of the same rows. Prints one line of JSON.
@@ -81,6 +81,7 @@ def join(folder: Path, percent: int, limit: str) -> dict[str, float]:
     return {"join": time.perf_counter() - began}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """See the module's docstring."""
     work = {"plan": plan, "join": join}[sys.argv[1]]
     print(json.dumps(work(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])))

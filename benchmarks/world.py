@@ -220,6 +220,11 @@ def cloudsync(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "cloudsync_pipeline.cli", *arguments]
 
 
+def alone(program: str, *arguments: str) -> list[str]:
+    """A part of ours, or what it is compared with, without the command around it; see `benchmarks.alone`."""
+    return [sys.executable, "-m", "benchmarks.alone", program, *arguments]
+
+
 def engine(*arguments: str) -> list[str]:
     """The engine without the command around it; see `benchmarks.engine`."""
-    return [sys.executable, "-m", "benchmarks.engine", *arguments]
+    return alone("engine", *arguments)

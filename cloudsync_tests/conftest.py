@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from cloudsync_pipeline.cli import COLLECT_EVERY
+from cloudsync_pipeline.cli.lean import COLLECT_EVERY
 from cloudsync_tests import servers
 from cloudsync_tests.control import postgres
 from cloudsync_tests.lake.places import Servers
