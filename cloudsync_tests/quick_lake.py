@@ -23,6 +23,7 @@ from cloudsync_pipeline.lake import Lake, schema
 from cloudsync_pipeline.lake.attach import CATALOG
 from cloudsync_pipeline.lake.faults import translate
 from cloudsync_pipeline.lake.location import Folder
+from cloudsync_pipeline.lake.threads import Threads
 from cloudsync_pipeline.lake.unseen import pandas_unseen
 
 T = TypeVar("T")
@@ -102,6 +103,7 @@ class QuickLake(Lake):
         self.before_commit = None
         self.after_commit = None
         self._renew = lambda: None
+        self._threads = Threads(1)
         self._root = connection
         self._versions = versions
         self._writing = threading.RLock()

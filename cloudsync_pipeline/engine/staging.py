@@ -10,9 +10,11 @@ import asyncio
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +29,13 @@ MARKER = "complete.json"
 ROWS_A_PART = 500_000
 ROWS_A_GROUP = 50_000
 """Rows written at once, as a Parquet row group: a group a page would take five times as long to write and to read."""
+# What is alike in most rows is told once; names and ETags, alike in none, are set down with their lengths before them.
+_STORED_AS: Mapping[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["storage_class", "content_type", "fingerprint_kind", "parent_id"],
+    "column_encoding": {"key": "DELTA_LENGTH_BYTE_ARRAY", "etag": "DELTA_LENGTH_BYTE_ARRAY"},
+}
 GOOD_FOR = timedelta(hours=1)
 """How old a complete listing may be to be used by a later run instead of a new one."""
 
@@ -144,7 +153,7 @@ class Stage:
         if self._writer is None:
             part = self.folder / f"part-{len(self._parts):05}.parquet"
             self._parts.append(part)
-            self._writer = pq.ParquetWriter(part, LISTING_SCHEMA, compression="zstd", compression_level=1)
+            self._writer = pq.ParquetWriter(part, LISTING_SCHEMA, **_STORED_AS)
             self._rows = 0
         return self._writer
 

@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 import duckdb
@@ -36,6 +36,7 @@ def commit(
     message: str,
     info: Mapping[str, Any],
     unique: Sequence[str],
+    checking: Callable[[], AbstractContextManager[None]],
     fence: Callable[[DuckDBPyConnection], None] | None,
 ) -> T:
     """See `Lake.commit`."""
@@ -43,7 +44,7 @@ def commit(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with pandas_unseen():
-                return _transaction(connection, work, integration, author, message, info, unique, fence)
+                return _transaction(connection, work, integration, author, message, info, unique, checking, fence)
         except duckdb.Error as error:
             # Ended by who takes over, the next try is told so by the fence; by a restart, it succeeds.
             if not is_contention(error) and not is_ended(error):
@@ -67,6 +68,7 @@ def _transaction(
     message: str,
     info: Mapping[str, Any],
     unique: Sequence[str],
+    checking: Callable[[], AbstractContextManager[None]],
     fence: Callable[[DuckDBPyConnection], None] | None,
 ) -> T:
     commit_id = uuid.uuid4().hex
@@ -75,8 +77,9 @@ def _transaction(
         if fence is not None:
             fence(connection)
         result = work(connection)
-        for table in unique:
-            assert_unique(connection, table, integration)
+        with checking():
+            for table in unique:
+                assert_unique(connection, table, integration)
         connection.execute(
             f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
             [author, message, json.dumps({**info, "commit": commit_id}, default=str)],

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -24,7 +25,7 @@ from cloudsync_pipeline.lake.attach import CATALOG, connect
 from cloudsync_pipeline.lake.commit import commit
 from cloudsync_pipeline.lake.faults import translate, translated
 from cloudsync_pipeline.lake.location import Folder, Location
-from cloudsync_pipeline.lake.threads import threads_for
+from cloudsync_pipeline.lake.threads import Threads
 from cloudsync_pipeline.lake.unseen import pandas_unseen
 from cloudsync_pipeline.lake.versions import Change, Snapshot
 
@@ -61,7 +62,7 @@ class Lake:
         self._fence = fence
         self._renew = renew
         self._root = connection
-        self._threads = threads
+        self._threads = Threads(threads)
         self._writing = threading.RLock()
         self._within_commit = False
         self._cursors = threading.Lock()
@@ -148,6 +149,8 @@ class Lake:
         for number in range(version + 1, schema.VERSION + 1):
 
             def work(connection: Connection, number: int = number) -> None:
+                if number == 1:
+                    schema.store_as_wanted(connection)
                 schema.migrate(connection, number)
 
             self.commit(work, run_id="schema", step="migrate", message=f"to version {number}")
@@ -177,7 +180,7 @@ class Lake:
             info: kept with the snapshot as JSON.
             unique: tables in which no key may stand twice afterwards (`schema.ONE_ROW_EACH` has the keys). Only
                 keys of rows written here are looked at: at most one scan of the key column.
-            rows: how many are looked at, about: from `threads.MANY_ROWS` on, by all of DuckDB's threads.
+            rows: how many that check looks through, about; see `looking_through`.
 
         Returns:
             What `work` returned. A commit that changed nothing makes no snapshot.
@@ -195,19 +198,25 @@ class Lake:
             self._within_commit = True
             try:
                 self._renew()
-                with threads_for(rows, self._writer, self._threads):
-                    return commit(
-                        self._writer,
-                        work,
-                        integration=self.integration,
-                        author=run_id,
-                        message=f"{step}: {message}" if message else step,
-                        info=info or {},
-                        unique=unique,
-                        fence=self._fence,
-                    )
+                return commit(
+                    self._writer,
+                    work,
+                    integration=self.integration,
+                    author=run_id,
+                    message=f"{step}: {message}" if message else step,
+                    info=info or {},
+                    unique=unique,
+                    checking=partial(self.looking_through, rows),
+                    fence=self._fence,
+                )
             finally:
                 self._within_commit = False
+
+    def looking_through(self, rows: int) -> AbstractContextManager[None]:
+        """Within a commit's work: statements that look through about so many rows, for which DuckDB has all of its
+        threads from `threads.MANY_ROWS` on.
+        """
+        return self._threads.for_rows(rows, self._writer)
 
     # --- reading --------------------------------------------------------------------------------
 

@@ -95,6 +95,8 @@ def maintain(lake: Lake, now: datetime, *, run_id: str, retention: Retention | N
     """
     started = time.monotonic()
     keep = retention or Retention()
+    # Of a lake that an older release made; what is compacted is written anew.
+    lake.commit(schema.store_as_wanted, run_id=run_id, step="maintenance", message="how data files are written")
     forgotten = forget(lake, now, keep, run_id=run_id)
     compacted = compact(lake, run_id=run_id)
     expired = expire(lake, now, keep.snapshots, run_id=run_id)

@@ -36,6 +36,10 @@ def merge_listing(
     undisturbed = begun is not None and lake.last_change("objects") <= begun
 
     def work(connection: Connection) -> Merged:
+        with lake.looking_through(listing.objects):
+            return merge(connection)
+
+    def merge(connection: Connection) -> Merged:
         _find_changed(connection, listing, undisturbed=undisturbed)
         merged = _change_objects(connection)
         if (merged.added or merged.changed) and _any(connection, "FROM owed WHERE next_try IS NOT NULL"):

@@ -150,6 +150,8 @@ def record_observations(lake: Lake, run_id: str, observations: Sequence[Observat
 
     def work(connection: Connection) -> Merged:
         put_rows(connection, "seen", _SEEN, seen)
+        with lake.looking_through(rows):
+            _find_met(connection)
         return _observe(connection, asked_at, now)
 
     said, rows = f"{len(observations)} keys", looked_through(lake)
@@ -194,7 +196,8 @@ def record_unanswered(
     lake.commit(work, run_id=run_id, step="observe", message=f"{len(unanswered)} keys without an answer")
 
 
-def _observe(connection: Connection, asked_at: datetime, now: datetime) -> Merged:
+def _find_met(connection: Connection) -> None:
+    """`met`: those of the objects `seen` that were known, as they were."""
     # A join reads the other columns from the first to the last of its keys: the keys of new objects, which may lie
     # anywhere, are left out of it first.
     connection.execute(
@@ -203,6 +206,9 @@ def _observe(connection: Connection, asked_at: datetime, now: datetime) -> Merge
         SELECT key, size, etag FROM objects SEMI JOIN (SELECT key FROM objects SEMI JOIN seen USING (key)) USING (key)
         """
     )
+
+
+def _observe(connection: Connection, asked_at: datetime, now: datetime) -> Merged:
     row = connection.execute(
         """
         SELECT count(*) FILTER (WHERE s.present AND o.key IS NULL),

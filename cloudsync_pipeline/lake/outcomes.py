@@ -88,18 +88,22 @@ def record(
     """
     results = [_row(item) for item in done]
     kinds = {(item.operation.kind.value, item.outcome.status is OutcomeStatus.DONE) for item in done}
+    rows = looked_through(lake)
     makes_room = not kinds.isdisjoint({("move", True), ("delete", True)}) or any(one.outcome.gone for one in done)
 
     def work(connection: Connection) -> None:
         put_rows(connection, "results", _RESULTS, results)
-        run_script(connection, "record_outcomes", {"run_id": run_id})
-        if not kinds <= _ONLY_NEW or _any(connection, "files_before"):
-            run_script(connection, "record_files_left", {})
-        run_script(connection, "record_files", {})
-        if ("move", True) in kinds:
-            run_script(connection, "record_moves", {})
-        if ("delete", True) in kinds:
-            run_script(connection, "record_deletes", {})
+        with lake.looking_through(rows):
+            run_script(connection, "find_files", {})
+            run_script(connection, "record_outcomes", {"run_id": run_id})
+            if not kinds <= _ONLY_NEW or _any(connection, "files_before"):
+                run_script(connection, "record_files_left", {})
+            run_script(connection, "record_files", {})
+            if ("move", True) in kinds:
+                run_script(connection, "record_moves", {})
+            if ("delete", True) in kinds:
+                run_script(connection, "record_deletes", {})
+            run_script(connection, "find_debts", {})
         run_script(connection, "record_debts", {"now": now})
         if permissions and _any(connection, "desired_permissions"):
             run_script(connection, "record_permission_debts", {"now": now})
@@ -124,7 +128,7 @@ def record(
         step="execute",
         message=f"{len(done)} outcomes of {plan_id}",
         unique=("files", "owed", *(("desired_permissions",) if ("move", True) in kinds else ())),
-        rows=looked_through(lake),
+        rows=rows,
     )
 
 

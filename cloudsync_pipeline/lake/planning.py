@@ -109,7 +109,20 @@ def make(
     result: list[Planned] = []
 
     def work(connection: Connection) -> None:
-        planned, to_send = _classify(connection, run_id, plan_id, rules, judge, now, outlook.nothing, again)
+        with lake.looking_through(outlook.due):
+            make_plan(connection)
+
+    def make_plan(connection: Connection) -> None:
+        spans = due.look_up(connection, now, failed_in=run_id if again else None)
+        with lake.looking_through(rows):
+            due.classify(
+                connection,
+                spans,
+                keep_deleted=rules.keep_deleted,
+                delete=rules.delete,
+                etag_may_be_md5=rules.etag_may_be_md5,
+            )
+        planned, to_send = _arrange(connection, plan_id, rules, judge, now, outlook.nothing)
         if dry_run:
             result.append(replace(planned, plan_id=None))
             raise _DryRunOver
@@ -121,7 +134,7 @@ def make(
         result.append(planned)
 
     try:
-        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=rows)
+        lake.commit(work, run_id=run_id, step="plan", message=plan_id, unique=("owed", "plans"), rows=outlook.due)
     except _DryRunOver:
         pass
     return result[-1]
@@ -157,20 +170,15 @@ def _look_ahead(lake: Lake, now: datetime) -> _Outlook:
     return _Outlook(due, open_plans, nothing)
 
 
-def _classify(
+def _arrange(
     connection: Connection,
-    run_id: str,
     plan_id: str,
     rules: PlanRules,
     judge: Callable[[DeleteFacts], Judgement],
     now: datetime,
     nothing: Planned,
-    again: bool,
 ) -> tuple[Planned, Sending]:
-    spans = due.look_up(connection, now, failed_in=run_id if again else None)
-    due.classify(
-        connection, spans, keep_deleted=rules.keep_deleted, delete=rules.delete, etag_may_be_md5=rules.etag_may_be_md5
-    )
+    """What is `due` into operations, in the order in which they are sent."""
     moving.pair_moves(connection, possible=rules.move, give_up_after=rules.move_attempts)
     if not rules.delete:
         connection.execute("UPDATE due SET kind = 'paid' WHERE kind = 'delete'")

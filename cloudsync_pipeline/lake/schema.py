@@ -7,7 +7,7 @@ from importlib.resources import files
 from duckdb import DuckDBPyConnection
 
 from cloudsync_pipeline.core.errors import SchemaTooNew, StateError
-from cloudsync_pipeline.lake.attach import CATALOG
+from cloudsync_pipeline.lake.attach import CATALOG, METADATA
 
 VERSION = 2
 """The schema that this release writes: the newest numbered file in `sql/`."""
@@ -45,6 +45,10 @@ ONE_ROW_EACH: dict[str, tuple[str, ...]] = {
     "approvals": ("path",),
 }
 """By which columns no two rows of a table may be equal. DuckLake has no unique keys; commits assert it."""
+
+STORED_AS = {"parquet_version": "2", "parquet_compression": "lz4_raw"}
+"""DuckLake's options for new data files. Of a million files, several columns are read in half the time that its
+defaults take (version 1, snappy), and written in less; they take as much room."""
 
 
 def sql(name: str) -> str:
@@ -92,3 +96,12 @@ def migrate(connection: DuckDBPyConnection, number: int) -> None:
     connection.execute(sql(f"schema_{number:03}"))
     connection.execute("DELETE FROM meta WHERE name = 'schema_version'")
     connection.execute("INSERT INTO meta (name, value) VALUES ('schema_version', ?)", [str(number)])
+
+
+def store_as_wanted(connection: DuckDBPyConnection) -> None:
+    """Have data files written as `STORED_AS` says from now on; those that are there stay readable."""
+    options = f"SELECT key, value FROM {METADATA}.ducklake_metadata WHERE scope IS NULL"
+    stored = dict(connection.execute(options).fetchall())
+    for option, value in STORED_AS.items():
+        if stored.get(option, "").removeprefix("V") != value:  # a version is given as 2, and kept as V2
+            connection.execute(f"CALL {CATALOG}.set_option('{option}', '{value}')")

@@ -1,4 +1,4 @@
-"""How many threads DuckDB has: one, but for a commit that looks at many rows.
+"""How many threads DuckDB has: one, but for statements that look through many rows.
 
 Of a small sync nearly all goes to statements that look at a few rows, and threads that wait for work are not idle:
 with one thread it takes half the CPU time.
@@ -15,19 +15,28 @@ MANY_ROWS = 300_000
 """Below, one thread is as quick as two."""
 
 
-@contextmanager
-def threads_for(rows: int, connection: duckdb.DuckDBPyConnection, threads: int) -> Iterator[None]:
-    """Within it the connection's instance has all of its threads, where so many rows are looked at; else one, as ever.
+class Threads:
+    """Those of one instance of DuckDB, which one commit at a time uses.
 
     Args:
-        threads: that it may have.
+        most: that it may have.
     """
-    if rows < MANY_ROWS or threads < 2:
-        yield
-        return
-    connection.execute(f"SET threads = {threads}")
-    try:
-        yield
-    finally:
-        with suppress(duckdb.Error):  # Of a connection that was ended, as its next use will tell.
-            connection.execute("SET threads = 1")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._all = False
+
+    @contextmanager
+    def for_rows(self, rows: int, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Within it the connection's instance has all of its threads, where so many rows are looked through."""
+        if rows < MANY_ROWS or self._most < 2 or self._all:
+            yield
+            return
+        connection.execute(f"SET threads = {self._most}")
+        self._all = True
+        try:
+            yield
+        finally:
+            self._all = False
+            with suppress(duckdb.Error):  # Of a connection that was ended, as its next use will tell.
+                connection.execute("SET threads = 1")

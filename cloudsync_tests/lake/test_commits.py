@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import signal
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,15 @@ def _commit_through(connection: Any, path: str) -> str:
         return "worked"
 
     return commit.commit(
-        connection, work, integration="acme", author="run-1", message="put", info={}, unique=(), fence=None
+        connection,
+        work,
+        integration="acme",
+        author="run-1",
+        message="put",
+        info={},
+        unique=(),
+        checking=nullcontext,
+        fence=None,
     )
 
 
@@ -276,18 +285,39 @@ def test_a_writer_killed_amid_commits_leaves_a_lake_that_opens_and_agrees_with_i
 
 
 @pytest.mark.parametrize(("rows", "wanted"), [(0, 1), (9, 1), (10, 2)])
-def test_only_a_commit_that_looks_at_many_rows_has_more_than_one_thread(
+def test_only_what_looks_through_many_rows_has_more_than_one_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, wanted: int
 ) -> None:
     monkeypatch.setattr(threads, "MANY_ROWS", 10)
 
-    def at_work(connection: Connection) -> int:
+    def now(connection: Connection) -> int:
         return int(connection.execute("SELECT current_setting('threads')").fetchone()[0])  # type: ignore[index]
 
     with a_lake(tmp_path / "lake", threads=2) as lake:
+
+        def look(connection: Connection) -> list[int]:
+            seen = [now(connection)]
+            with lake.looking_through(rows):
+                seen.append(now(connection))
+                with lake.looking_through(rows):
+                    seen.append(now(connection))
+                seen.append(now(connection))
+            return [*seen, now(connection)]
+
+        def fail(_: Connection) -> None:
+            with lake.looking_through(rows):
+                raise ZeroDivisionError
+
+        checked: list[int] = []
+
+        def check(connection: Connection, *_: object) -> None:
+            checked.append(now(connection))
+
+        monkeypatch.setattr(commit, "assert_unique", check)
         for _ in range(2):
-            assert lake.commit(at_work, run_id="run", step="count", rows=rows) == wanted
+            assert lake.commit(look, run_id="run", step="count", unique=["files"], rows=rows) == [1, *[wanted] * 3, 1]
             assert lake.scalar("SELECT current_setting('threads')") == 1
             with pytest.raises(ZeroDivisionError):
-                lake.commit(lambda _: 1 // 0, run_id="run", step="fail", rows=rows)
+                lake.commit(fail, run_id="run", step="fail", rows=rows)
             assert lake.scalar("SELECT current_setting('threads')") == 1
+        assert checked == [wanted] * 2

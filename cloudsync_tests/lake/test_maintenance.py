@@ -39,6 +39,45 @@ def _open_plan(lake: Lake, base: int, plan_id: str = "p1", closed_at: datetime |
     )
 
 
+# --- how data files are written -----------------------------------------------------------------
+
+
+def _forms(lake: Lake) -> set[tuple[str, str]]:
+    """(compression, encoding) of the paths, in the data files that the newest snapshot of `files` needs."""
+    files = [row[0] for row in lake.read("SELECT data_file FROM ducklake_list_files('lake', 'files')")]
+    listed = ", ".join(f"'{file}'" for file in files)
+    return {
+        (compression, encoding)
+        for compression, encoding in lake.read(
+            f"SELECT compression, encodings FROM parquet_metadata([{listed}]) WHERE path_in_schema = 'path'"
+        )
+    }
+
+
+OLD, NEW = ("SNAPPY", "PLAIN"), ("LZ4_RAW", "DELTA_LENGTH_BYTE_ARRAY")
+
+
+def test_data_files_are_written_in_the_form_that_is_read_quickly(lake: Lake) -> None:
+    put_files(lake, *"abcd")
+    assert _forms(lake) == {NEW}
+
+
+def test_a_lake_of_an_older_release_takes_that_form_with_its_next_maintenance(lake: Lake) -> None:
+    for option, value in {"parquet_version": "1", "parquet_compression": "snappy"}.items():
+        run_sql(lake, f"CALL lake.set_option('{option}', '{value}')")
+    put_files(lake, *"abcd")
+    assert _forms(lake) == {OLD}
+    maintain(lake, NOW, run_id="m1")
+    assert paths(lake) == list("abcd")
+    put_files(lake, *"efgh")
+    assert _forms(lake) == {OLD, NEW}
+    snapshots = snapshot_ids(lake)
+    maintain(lake, NOW, run_id="m2")
+    assert _forms(lake) == {NEW}
+    assert paths(lake) == list("abcdefgh")
+    assert snapshot_ids(lake)[: len(snapshots)] == snapshots
+
+
 # --- compaction ---------------------------------------------------------------------------------
 
 

@@ -1,21 +1,12 @@
--- A batch of outcomes, in the temporary table `results`, into `outcomes` and `files`. What moves and deletes take
--- with them, and which debts are paid, follows in the scripts `record_moves`, `record_deletes` and `record_debts`.
+-- A batch of outcomes, in the temporary table `results`, into `outcomes`, and `files_now` from them and what `find_files`
+-- found. What moves and deletes take with them, and which debts are paid, follows in the scripts `record_moves`,
+-- `record_deletes` and `record_debts`.
 
 INSERT INTO outcomes (op_id, plan_id, kind, path, new_path, status, ended_at, internal_id, size, etag, version_id,
                       bytes_sent, seconds, attempts, error, error_kind, retryable, run_id)
 SELECT op_id, plan_id, kind, path, new_path, status, ended_at, internal_id, size, etag, version_id,
        bytes_sent, seconds, attempts, error, error_kind, retryable, $run_id
 FROM results;
-
--- The paths of a batch may lie anywhere among millions, so that a column that is asked for is read as a whole: all of
--- them are asked for only where something is kept of them.
-CREATE OR REPLACE TEMP TABLE files_before AS
-SELECT path, internal_id, permissions, owner, group_name, permissions_known, created_at
-FROM files WHERE path IN (SELECT path FROM results);
-
-CREATE OR REPLACE TEMP TABLE files_kept AS
-SELECT * FROM files
-WHERE path IN (SELECT path FROM results WHERE kind IN ('move', 'set_permissions', 'read_permissions'));
 
 -- Files as they are now, from what was acknowledged. A file that was found with unknown content has no source ETag,
 -- and one whose permissions may have been set has unknown ones.
