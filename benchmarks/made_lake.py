@@ -74,6 +74,7 @@ def _fill(connection: Connection, objects: int) -> None:
 
 
 def _write_listing(file: Path, objects: int, percent: int) -> None:
+    """In the order of its keys, as storages list."""
     moved = min(percent, 1)
     connection = duckdb.connect(config={"memory_limit": "2GB", "threads": 2, "temp_directory": f"{file}.tmp"})
     connection.execute("SET TimeZone = 'UTC'")
@@ -88,6 +89,7 @@ def _write_listing(file: Path, objects: int, percent: int) -> None:
                    '{LISTED.isoformat()}'::TIMESTAMPTZ AS observed_at
             FROM range({objects + objects * moved // 100}) numbers(n)
             WHERE NOT (n < {objects} AND hash(n + 7) % 100 < {moved})
+            ORDER BY key
         ) TO '{file}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000)
         """
     )
