@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.measure import Contestant, in_turn
+from benchmarks.measure import Contestant
 from benchmarks.task import Benchmark, Goal, Task
 from benchmarks.world import World, alone
 
@@ -27,13 +27,11 @@ def run(world: World, size: Mapping[str, int]) -> Iterator[Task]:
     for objects in dict.fromkeys((size["objects"], size["many_objects"])):
         folder = made(world, objects, (0, FEW, MANY))
         for percent in (FEW, MANY):
-            # Minutes each at the large size, and no server takes part: fewer turns tell as much.
-            repeats = world.repeats if objects == size["objects"] else size["turns"]
-            yield _changed(world, folder, objects, percent, repeats)
+            yield _changed(world, folder, objects, percent)
         shutil.rmtree(folder / "work")
 
 
-def _changed(world: World, folder: Path, objects: int, percent: int, repeats: int) -> Task:
+def _changed(world: World, folder: Path, objects: int, percent: int) -> Task:
     def engine(what: str) -> list[str]:
         return alone("state_engine", what, str(folder), str(percent), LIMIT[percent])
 
@@ -48,7 +46,7 @@ def _changed(world: World, folder: Path, objects: int, percent: int, repeats: in
         Goal(f"{title}: memory, beside {ROOM[percent]} MB", MERGE_AND_PLAN, (), 1.0, "peak", ROOM[percent] * 1e6),
     )
     note = f"Both in whole processes, DuckDB limited to {LIMIT[percent]}; the join reads two bare Parquet files."
-    return Task(title, in_turn(contestants, repeats, world.log), goals, note)
+    return Task(title, world.in_turn(contestants), goals, note)
 
 
 def made(world: World, objects: int, percentages: tuple[int, ...] = ()) -> Path:
@@ -78,9 +76,9 @@ BENCHMARK = Benchmark(
     "state",
     "millions of objects merged and planned, beside a bare join of the same rows by DuckDB",
     {
-        "tiny": {"objects": 2_000, "many_objects": 2_000, "turns": 1},
-        "small": {"objects": 100_000, "many_objects": 1_000_000, "turns": 1},
-        "full": {"objects": 1_000_000, "many_objects": 10_000_000, "turns": 1},
+        "tiny": {"objects": 2_000, "many_objects": 2_000},
+        "small": {"objects": 100_000, "many_objects": 1_000_000},
+        "full": {"objects": 1_000_000, "many_objects": 10_000_000},
     },
     run,
 )

@@ -51,10 +51,7 @@ def quarantined(config: Path, integration: str) -> dict[str, str]:
     from cloudsync_pipeline import wiring
     from cloudsync_pipeline.config import load_fleet
     from cloudsync_pipeline.core.keys import unescape
-    from cloudsync_pipeline.lake import frames
+    from cloudsync_pipeline.lake import pages
 
     with wiring.open_lake(load_fleet(config).settings, integration, read_only=True) as lake:
-        owed = frames.table(lake, "owed", limit=10_000)
-    return {
-        unescape(row["path"]): str(row["last_error"]) for row in owed[owed["quarantined_at"].notna()].to_dict("records")
-    }
+        return {unescape(one.path): str(one.error) for one in pages.quarantine(lake, limit=10_000)}

@@ -6,6 +6,7 @@ number a row, only what that leaves is looked at with its names, and by spans of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from cloudsync_pipeline.core.errors import SnapshotGone
@@ -16,6 +17,8 @@ from cloudsync_pipeline.lake.feeding import supersede_plans
 from cloudsync_pipeline.lake.lake import Connection, Lake
 from cloudsync_pipeline.lake.observing import COLUMNS, EQUAL, OBJECT_IS_BACK, PARKED, Listing, Merged
 
+# One number of what makes an object and its file equal (`EQUAL`).
+_STATE_OF_OBJECT, _STATE_OF_FILE = "hash(key, size, etag)", "hash(path, size, source_etag)"
 # To the second, which is all that a HEAD gives; `date_trunc` of a time with a zone would ask its calendar.
 _SECOND = "epoch_us({0}.last_modified) // 1000000"
 
@@ -237,54 +240,93 @@ def _owe_differences(
 
 
 def _find_differences(connection: Connection, gone: str) -> None:
-    """`differences(path, reason)`: where an object and its file are not the same.
-
-    Objects and files are summed up by what makes them equal. Where the sums are, no path differs, and the join of
-    both is not needed: in a bucket that did not change, and was synced, which most scans find.
-    """
+    """`differences(path, reason)`: where an object and its file are not the same."""
     connection.execute("CREATE OR REPLACE TEMP TABLE differences (path VARCHAR, reason VARCHAR)")
-    changed = _any(connection, "FROM incoming") or _any(connection, "FROM vanished")
-    if not changed and _sum_of(connection, "key, size, etag", "objects") == _sum_of(
-        connection, "path, size, source_etag", "files"
-    ):
-        return
     if not _any(connection, "FROM files"):
         connection.execute("INSERT INTO differences SELECT key, 'scan: new' FROM objects")
         return
-    # As in `_find_changed`: one number a row finds what is unlike, and its names tell how.
     unlike = "(SELECT count(*) FROM incoming) + (SELECT count(*) FROM vanished) + (SELECT count(*) FROM owed)"
     keys = "(SELECT key AS path FROM objects UNION ALL SELECT path FROM files)"
-    for span in buckets.spans(connection, keys, _count(connection, f"SELECT {unlike}"), wide=False):
+    spans = buckets.spans(connection, keys, _count(connection, f"SELECT {unlike}"), wide=False)
+    if len(spans) == 1 and _differ_where_named(connection):
+        _compare(connection, "named_objects", "named_files", gone)
+        return
+    # As in `_find_changed`: one number a row finds what is unlike, and its names tell how.
+    for span in spans:
         connection.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE unequal AS
             SELECT o.key, o.size, o.etag, f.place
-            FROM (SELECT hash(key, size, etag) AS state, key, size, etag FROM objects WHERE {within("key")}) o
-            FULL JOIN (SELECT hash(path, size, source_etag) AS state, rowid AS place
+            FROM (SELECT {_STATE_OF_OBJECT} AS state, key, size, etag FROM objects WHERE {within("key")}) o
+            FULL JOIN (SELECT {_STATE_OF_FILE} AS state, rowid AS place
                        FROM files WHERE {within("path")}) f ON f.state = o.state
             WHERE f.state IS NULL OR o.state IS NULL
             """,
             span.ends,
         )
-        connection.execute(
-            f"""
-            INSERT INTO differences
-            SELECT coalesce(o.key, f.path) AS path,
-                   CASE WHEN f.path IS NULL THEN 'scan: new' WHEN o.key IS NULL THEN 'scan: vanished'
-                        ELSE 'scan: changed' END AS reason
-            FROM (SELECT key, size, etag FROM unequal WHERE key IS NOT NULL) o
-            FULL JOIN (SELECT path, size, source_etag, op_id FROM files
-                       SEMI JOIN (SELECT place FROM unequal WHERE place IS NOT NULL) u ON u.place = files.rowid
-                       WHERE {within("path")}) f
-                ON f.path = o.key
-            WHERE NOT {EQUAL} AND NOT {gone}
-            """,
-            span.ends,
-        )
+        unequal_files = f"""
+            (SELECT path, size, source_etag, op_id FROM files
+             SEMI JOIN (SELECT place FROM unequal WHERE place IS NOT NULL) u ON u.place = files.rowid
+             WHERE {within("path")})
+        """
+        unequal_objects = "(SELECT key, size, etag FROM unequal WHERE key IS NOT NULL)"
+        _compare(connection, unequal_objects, unequal_files, gone, span.ends)
 
 
-def _sum_of(connection: Connection, columns: str, table: str) -> int:
-    return _count(connection, f"SELECT coalesce(sum(hash({columns})), 0) FROM {table}")
+def _differ_where_named(connection: Connection) -> bool:
+    """Whether objects and files are the same but for paths that this listing changed or that are owed already: these
+    are in `named_objects` and `named_files`.
+
+    All others are summed up on both sides, which takes a quarter of the time of joining them. In a bucket that did not
+    change much, and was synced, the sums are alike: so it is with most scans.
+    """
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE named AS
+        SELECT key AS path FROM incoming UNION SELECT key FROM vanished
+        UNION SELECT path FROM owed WHERE aspect = 'content'
+        """
+    )
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE named_objects AS
+        SELECT key, size, etag FROM incoming
+        UNION ALL
+        SELECT key, size, etag FROM objects
+        WHERE key IN (SELECT path FROM named
+                      ANTI JOIN (SELECT key FROM incoming UNION ALL SELECT key FROM vanished) c ON c.key = named.path)
+        """
+    )
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE named_files AS
+        SELECT path, size, source_etag, op_id FROM files WHERE path IN (SELECT path FROM named)
+        """
+    )
+    objects, named_objects = (_sum_of(connection, _STATE_OF_OBJECT, table) for table in ("objects", "named_objects"))
+    files, named_files = (_sum_of(connection, _STATE_OF_FILE, table) for table in ("files", "named_files"))
+    return objects - named_objects == files - named_files
+
+
+def _compare(
+    connection: Connection, objects: str, files: str, gone: str, params: Mapping[str, str | None] | None = None
+) -> None:
+    """Into `differences`, by names, what differs between some objects and all files that could be theirs."""
+    connection.execute(
+        f"""
+        INSERT INTO differences
+        SELECT coalesce(o.key, f.path) AS path,
+               CASE WHEN f.path IS NULL THEN 'scan: new' WHEN o.key IS NULL THEN 'scan: vanished'
+                    ELSE 'scan: changed' END AS reason
+        FROM {objects} o FULL JOIN {files} f ON f.path = o.key
+        WHERE NOT {EQUAL} AND NOT {gone}
+        """,
+        params or {},
+    )
+
+
+def _sum_of(connection: Connection, state: str, table: str) -> int:
+    return _count(connection, f"SELECT coalesce(sum({state}), 0) FROM {table}")
 
 
 def _find_covered(connection: Connection, begun_at: datetime, begun: int | None) -> None:

@@ -18,6 +18,7 @@ from cloudsync_pipeline.lake.lake import Connection
 from cloudsync_pipeline.lake.observing import Listing, Merged
 from cloudsync_pipeline.lake.rows import put_rows
 from cloudsync_pipeline.storage.batches import listing_batch
+from cloudsync_tests.lake.builders import run_sql
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -217,3 +218,59 @@ def test_files_that_differ_from_objects_that_did_not_change_are_found(lake: Lake
 
     assert (merged.added, merged.changed, merged.removed, merged.drift) == (0, 0, 0, 2)
     assert owed(lake) == {"b", "c"}
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_in_a_lake_that_was_in_step_but_for_its_debts_a_listing_owes_what_differs(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: bool
+) -> None:
+    """`hidden`: one file is not as its object, and no debt says so."""
+    summed: list[bool] = []
+    real = merging._differ_where_named
+
+    def spied(connection: Connection) -> bool:
+        summed.append(real(connection))
+        return summed[-1]
+
+    monkeypatch.setattr(merging, "_differ_where_named", spied)
+    dice = random.Random(11)
+    for turn in range(6):
+        known = [Seen(f"{turn}/{n}", dice.randrange(3), dice.choice("ab")) for n in range(40)]
+        files = {seen.key: (seen.size, seen.etag) for seen in known}
+        debts = set()
+        for key in dice.sample(sorted(files), 12):
+            debts.add(key)
+            match dice.choice(["as it is", "missing", "other"]):
+                case "missing":
+                    del files[key]
+                case "other":
+                    files[key] = (5, "other")
+        if dice.random() < 0.5:
+            files[f"{turn}/left over"] = (1, "one")
+            debts.add(f"{turn}/left over")
+        secret = dice.choice(sorted(files.keys() - debts))
+        if hidden:
+            files[secret] = (7, "hidden")
+        shown = [
+            replace(seen, size=seen.size if seen.key == secret else dice.choice([seen.size] * 9 + [9]), observed=LATER)
+            for seen in known
+            if seen.key == secret or dice.random() < 0.9
+        ] + [Seen(f"{turn}/new {n}", observed=LATER) for n in range(dice.randrange(3))]
+
+        lake.commit(_forget, run_id="test", step="forget")
+        remember(lake, known, [(path, *held) for path, held in files.items()])
+        owe = "INSERT INTO owed (path, aspect, since, touched_at, observed_at, attempts) "
+        for path in sorted(debts):
+            run_sql(lake, owe + "VALUES (?, 'content', ?, ?, ?, 0)", [path, NOON, NOON, NOON])
+        merge(lake, replace(listing(tmp_path, shown), listing_id=f"listing {turn}"))
+
+        wanted = {seen.key: (seen.size, seen.etag) for seen in shown}
+        assert owed(lake) == {path for path in wanted.keys() | files.keys() if wanted.get(path) != files.get(path)}
+    # By spans of paths all are joined anyway; at once, only where the sums do not tell that nothing is hidden.
+    by_spans = buckets.BYTES_A_ROW > 1_000_000
+    assert summed == ([] if by_spans else [not hidden] * 6)
+
+
+def _forget(connection: Connection) -> None:
+    for table in ("objects", "files", "owed", "listings"):
+        connection.execute(f"DELETE FROM {table}")
