@@ -211,6 +211,7 @@ class Lake:
                 )
             finally:
                 self._within_commit = False
+                self._threads.one_again(self._writer)
 
     def looking_through(self, rows: int) -> AbstractContextManager[None]:
         """Within a commit's work: statements that look through about so many rows, for which DuckDB has all of its

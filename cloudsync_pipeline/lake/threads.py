@@ -37,6 +37,15 @@ class Threads:
         try:
             yield
         finally:
-            self._all = False
-            with suppress(duckdb.Error):  # Of a connection that was ended, as its next use will tell.
+            self.one_again(connection)
+
+    def one_again(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Have one thread, where it still has all. In a transaction that failed, nothing happens until that is over."""
+        if not self._all:
+            return
+        with suppress(duckdb.Error):  # Of a connection that was ended, as its next use will tell.
+            try:
                 connection.execute("SET threads = 1")
+            except duckdb.TransactionException:
+                return
+        self._all = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import signal
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -304,8 +304,10 @@ def test_only_what_looks_through_many_rows_has_more_than_one_thread(
                 seen.append(now(connection))
             return [*seen, now(connection)]
 
-        def fail(_: Connection) -> None:
+        def fail(connection: Connection) -> None:
             with lake.looking_through(rows):
+                with suppress(duckdb.Error):
+                    connection.execute("INSERT INTO files (path) SELECT error('no such row')")
                 raise ZeroDivisionError
 
         checked: list[int] = []
